@@ -1,0 +1,239 @@
+//! The record of one cell in one block: everything that was seen, and no opinion about it.
+
+use std::collections::BTreeMap;
+
+use brimful_loadgen::outcome::LoadOutcome;
+use brimful_loadgen::plan::LoadPlan;
+use brimful_loadgen::probe::{ProbePlan, Sample};
+use brimful_target::{Outcome as TargetOutcome, Ready};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::series::Series;
+use crate::plan::cell::{Cell, KnobValue};
+
+/// The version of [`Record`]'s form. A reader refuses a higher one.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The machine and the kernel a record was made on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub arch: String,
+    /// Processors this process may run on.
+    pub cpus: u32,
+    /// `MemTotal`, in bytes.
+    pub memory_bytes: u64,
+    /// The hard `RLIMIT_NOFILE` of brimful itself.
+    pub nofile_hard: u64,
+    /// Whether the sandbox was made with a user namespace, because brimful lacked the privilege to do without.
+    pub user_namespace: bool,
+}
+
+/// What a knob was asked to be, and what the kernel gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnobReading {
+    /// The value in the scenario.
+    pub asked: KnobValue,
+    /// The value read back from the kernel; `null` where it could not be read.
+    pub given: Option<KnobValue>,
+    /// Why they differ, or why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How a target process ended before it was told to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyEnd {
+    /// Which shard.
+    pub shard: u32,
+    /// When, in nanoseconds since the start of the cell.
+    pub at_ns: u64,
+    /// `exit status 1`, `signal 9`.
+    pub how: String,
+    /// The last words on its standard error.
+    pub said: String,
+}
+
+/// The server's own account. A verdict never needs it: a target that is not ours has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetRecord {
+    /// What each shard said when it was ready.
+    pub ready: Vec<Ready>,
+    /// What each shard counted; empty for a shard that gave no account.
+    pub outcomes: Vec<Option<TargetOutcome>>,
+    /// Shards that ended by themselves.
+    pub early_ends: Vec<EarlyEnd>,
+}
+
+/// The load, over all shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadRecord {
+    /// What was planned.
+    pub plan: LoadPlan,
+    /// What it came to, merged over the shards that reported.
+    pub outcome: LoadOutcome,
+    /// Shards that ended without a report.
+    pub missing_shards: Vec<u32>,
+}
+
+/// The health check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeRecord {
+    /// What was planned.
+    pub plan: ProbePlan,
+    /// Every probe that ended, in order.
+    pub samples: Vec<Sample>,
+}
+
+/// One listening socket, seen through inet_diag (`net/ipv4/inet_diag.c`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerEvidence {
+    /// Connections waiting to be accepted (`Recv-Q`, `sk_ack_backlog`).
+    pub recv_q: Series,
+    /// The limit in force (`Send-Q`, `sk_max_ack_backlog`): min(backlog, somaxconn) at the time of `listen(2)`. The queue holds one more.
+    pub limit: Series,
+    /// Drops of any kind at this listener (`sk_drops`, from `INET_DIAG_SKMEMINFO`).
+    pub drops: Series,
+}
+
+/// One network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamespaceEvidence {
+    /// Counters by `Group.Name` (`TcpExt.ListenOverflows`, `Tcp.InSegs`, `Ip.InReceives`), unknown names kept. Totals as read, not deltas.
+    pub counters: BTreeMap<String, Series>,
+    /// Listeners by address and port.
+    pub listeners: BTreeMap<String, ListenerEvidence>,
+    /// Sockets counted by state (`SYN_RECV`, `SYN_SENT`, `CLOSE_WAIT`, `TIME_WAIT`) and then by port: the local one, but for `SYN_SENT` the remote one.
+    pub sockets: BTreeMap<String, BTreeMap<String, Series>>,
+}
+
+/// Which part a process plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The server under test.
+    Target,
+    /// A shard of the load.
+    Load,
+    /// The health check.
+    Probe,
+    /// The process that holds the namespaces and observes.
+    Sandbox,
+}
+
+/// One process, seen from outside through `/proc/PID`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessEvidence {
+    /// Its part.
+    pub role: Role,
+    /// Which of its kind, from 0.
+    pub shard: u32,
+    /// Its process id, as brimful sees it.
+    pub pid: u32,
+    /// Open descriptors.
+    pub descriptors: Series,
+    /// `RLIMIT_NOFILE`, soft.
+    pub nofile_soft: Series,
+    /// `RLIMIT_NOFILE`, hard.
+    pub nofile_hard: Series,
+    /// Resident memory, in bytes (`/proc/PID/statm`).
+    pub rss_bytes: Series,
+    /// Processor time used, in nanoseconds, all threads (`/proc/PID/stat`, utime and stime).
+    pub cpu_ns: Series,
+    /// Time its main thread was ready to run and waited for a processor, in nanoseconds (`/proc/PID/schedstat`).
+    pub runqueue_wait_ns: Series,
+}
+
+/// A source of evidence: whether it could be read, how often it was, and what reading it cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// `inet_diag.listeners`, `inet_diag.states`, `netstat`, `snmp`, `process.descriptors` and the like, with the side where there are two.
+    pub name: String,
+    /// Why it was not available; `None` when it was.
+    pub unavailable_because: Option<String>,
+    /// Successful readings.
+    pub reads: u64,
+    /// Time spent reading, in nanoseconds of wall clock.
+    pub cost_ns: u64,
+    /// The longest single reading, in nanoseconds.
+    pub longest_ns: u64,
+}
+
+/// Everything that was observed from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The server's namespace.
+    pub server: NamespaceEvidence,
+    /// The client's, where it is another one.
+    pub client: Option<NamespaceEvidence>,
+    /// The processes of the cell.
+    pub processes: Vec<ProcessEvidence>,
+    /// Host-wide quantities: `fs.file-nr.allocated`, `fs.file-nr.max`.
+    pub host: BTreeMap<String, Series>,
+    /// Each source, available or not.
+    pub sources: Vec<Source>,
+}
+
+/// What the cell cost beyond its own time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// From the decision to run the cell to its start instant, in milliseconds.
+    pub setup_ms: f64,
+    /// From the end of the hold to the last process gone, in milliseconds.
+    pub teardown_ms: f64,
+    /// Processor time of the observer over wall time: 0.01 is one per cent of one core.
+    pub observer_cpu_fraction: f64,
+}
+
+/// One cell in one block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// [`RECORD_VERSION`] at the time of writing.
+    pub record_version: u32,
+    /// The version of brimful that wrote it.
+    pub tool_version: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// What was to be run.
+    pub cell: Cell,
+    /// Counts from 0.
+    pub block: u32,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where it ran.
+    pub host: Host,
+    /// When the cell began, RFC 3339, UTC.
+    pub started_at: String,
+    /// How long it was watched from its start instant, in nanoseconds.
+    pub duration_ns: u64,
+    /// Whether it was broken off by a signal; what there is then is partial.
+    pub interrupted: bool,
+    /// Every knob of the matrix by its full name: asked and given.
+    pub knobs: IndexMap<String, KnobReading>,
+    /// The server's account.
+    pub target: TargetRecord,
+    /// The load.
+    pub load: LoadRecord,
+    /// The health check.
+    pub probe: ProbeRecord,
+    /// What was seen from outside.
+    pub evidence: Evidence,
+    /// What it cost.
+    pub cost: Cost,
+}

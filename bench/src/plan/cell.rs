@@ -1,0 +1,140 @@
+//! One cell: a combination of knob values, resolved into everything a run needs to know.
+
+use std::fmt;
+use std::time::Duration;
+
+use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen::probe::Action;
+use brimful_target::limits::Nofile;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Where client and server stand to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// One network namespace; traffic crosses `lo`.
+    #[default]
+    Loopback,
+    /// Two network namespaces joined by a veth pair.
+    Veth,
+}
+
+/// How the load names its source ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceChoice {
+    /// Addresses and ports planned up front.
+    #[default]
+    Auto,
+    /// The kernel's choice from `ip_local_port_range`: slow in large numbers, and what real clients do.
+    Kernel,
+}
+
+/// The value of a knob: a number, a word or a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KnobValue {
+    /// `raise-nofile = true`.
+    Switch(bool),
+    /// `backlog = 511`.
+    Number(u64),
+    /// `on-emfile = "spin"`, `nofile = "1024:20000"`, `ip_local_port_range = "1024 60999"`.
+    Word(String),
+}
+
+impl fmt::Display for KnobValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Word(value) => value.fmt(f),
+        }
+    }
+}
+
+/// What a knob was asked to be, and what this machine could be asked for at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnobSetting {
+    /// The value in the scenario.
+    pub asked: KnobValue,
+    /// The value the run will set; differs from `asked` only where the axis is named in `[matrix] clamp`.
+    pub set: KnobValue,
+    /// Why the two differ.
+    pub clamped_because: Option<String>,
+}
+
+/// The server side of a cell. Addresses are as in the scenario; the run resolves them for its sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSetup {
+    /// The plan of the first shard; shard `n` listens on port + n.
+    pub plan: brimful_target::Plan,
+    /// Target processes, at least 1, each with its own limits and port.
+    pub shards: u32,
+}
+
+/// The client side of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadSetup {
+    /// Connections to open.
+    pub connections: u64,
+    /// Over which time.
+    pub ramp: Duration,
+    /// How long they are held after the ramp.
+    pub hold: Duration,
+    /// What they do.
+    pub behaviour: Behaviour,
+    /// Where they come from.
+    pub source: SourceChoice,
+}
+
+/// The health check of a cell; its address follows from the target's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSetup {
+    /// What is done.
+    pub action: Action,
+    /// `periodSeconds`.
+    pub period: Duration,
+    /// `timeoutSeconds`.
+    pub timeout: Duration,
+    /// `initialDelaySeconds`.
+    pub initial_delay: Duration,
+    /// `failureThreshold`.
+    pub failure_threshold: u32,
+    /// `successThreshold`.
+    pub success_threshold: u32,
+}
+
+/// One combination of knob values and everything that follows from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// `name=value` pairs of the axes that vary, joined by `,`, in the scenario's order; `base` when nothing varies. Unique in its scenario.
+    pub id: String,
+    /// Every axis of the matrix under its full dotted name (`sysctl.net.core.somaxconn`, `ulimit.nofile`, `target.backlog`), in the scenario's order.
+    pub knobs: IndexMap<String, KnobSetting>,
+    /// Where client and server stand.
+    pub path: Path,
+    /// Sysctls to set in the server's namespace (and in the client's where there are two), by dotted name without the `sysctl.` prefix.
+    pub sysctls: IndexMap<String, String>,
+    /// Descriptor limits the target is born with; `None` leaves it what brimful itself has.
+    pub nofile: Option<Nofile>,
+    /// The server.
+    pub target: TargetSetup,
+    /// The load.
+    pub load: LoadSetup,
+    /// The health check.
+    pub probe: ProbeSetup,
+}
+
+impl Cell {
+    /// How long the cell itself runs, from the first intended instant: ramp and hold.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.load.ramp + self.load.hold
+    }
+}

@@ -1,0 +1,3 @@
+//! What will happen: scenario files, knobs, the matrix and what it costs. Pure: no clock, file, environment or socket.
+
+pub mod cell;

@@ -1,0 +1,71 @@
+//! What one probe saw.
+
+use serde::{Deserialize, Serialize};
+
+/// How a probe ended. The phases are kept apart because they are different diagnoses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It passed.
+    Ok,
+    /// The deadline came before the handshake was done.
+    ConnectTimeout,
+    /// Connected, but the deadline came before the answer was complete.
+    ResponseTimeout,
+    /// The connect was answered with a reset.
+    Refused,
+    /// The connection was reset or closed before the answer was complete.
+    Reset,
+    /// An answer outside 200 to 399, or one that is not HTTP.
+    BadStatus,
+    /// The prober could not even try: its own descriptors, ports, memory or routes.
+    LocalError,
+}
+
+impl Outcome {
+    /// Whether the kubelet counts it as a success.
+    #[must_use]
+    pub fn passed(self) -> bool {
+        self == Self::Ok
+    }
+}
+
+/// One probe. All instants are nanoseconds since the start of the cell; all phases count from `started_ns`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Counts from 0.
+    pub seq: u64,
+    /// When it was due: its tick, or the moment at which the serial prober became free if that was later.
+    pub intended_ns: u64,
+    /// When it was begun.
+    pub started_ns: u64,
+    /// When it ended.
+    pub ended_ns: u64,
+    /// How long the handshake took; `None` when it was not completed.
+    pub connect_ns: Option<u64>,
+    /// From the start to the first byte of the answer; `None` when there was none.
+    pub first_byte_ns: Option<u64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, where one was read.
+    pub status: Option<u16>,
+    /// What the kubelet would have said in the event.
+    pub message: String,
+    /// Ticks dropped between the probe before and this one, because the prober was busy.
+    pub missed_ticks: u64,
+}
+
+impl Sample {
+    /// From the intended instant to the end, in nanoseconds: what a schedule of probes feels.
+    #[must_use]
+    pub fn latency_ns(&self) -> u64 {
+        self.ended_ns.saturating_sub(self.intended_ns)
+    }
+
+    /// How late the prober itself was, in nanoseconds.
+    #[must_use]
+    pub fn lag_ns(&self) -> u64 {
+        self.started_ns.saturating_sub(self.intended_ns)
+    }
+}

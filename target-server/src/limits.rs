@@ -1,0 +1,43 @@
+//! The descriptor limit of this process (`RLIMIT_NOFILE`, `getrlimit(2)`), read back after every change.
+
+use std::io;
+
+use rlimit::Resource;
+use serde::{Deserialize, Serialize};
+
+/// The two values of `RLIMIT_NOFILE`: the kernel refuses a descriptor *number* at or above `soft`, and `soft` may be raised up to `hard`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nofile {
+    /// The limit in force, in descriptors.
+    pub soft: u64,
+    /// The ceiling up to which the process may raise `soft` without `CAP_SYS_RESOURCE`.
+    pub hard: u64,
+}
+
+/// The descriptor limits of this process now.
+///
+/// # Errors
+/// What `getrlimit(2)` says.
+pub fn nofile() -> io::Result<Nofile> {
+    let (soft, hard) = Resource::NOFILE.get()?;
+    Ok(Nofile { soft, hard })
+}
+
+/// Sets both limits of this process and reads them back, so that what is returned is what the kernel gave.
+///
+/// # Errors
+/// `EPERM` when `hard` is above the present hard limit and the process lacks `CAP_SYS_RESOURCE`, `EINVAL` when `soft` exceeds `hard`.
+pub fn set_nofile(want: Nofile) -> io::Result<Nofile> {
+    Resource::NOFILE.set(want.soft, want.hard)?;
+    nofile()
+}
+
+/// Raises the soft limit to the hard one, as Go programs do at start, and returns what the kernel gave.
+///
+/// # Errors
+/// What `setrlimit(2)` says.
+pub fn raise_nofile() -> io::Result<Nofile> {
+    let now = nofile()?;
+    set_nofile(Nofile { soft: now.hard, hard: now.hard })
+}

@@ -1,0 +1,75 @@
+//! What a target is asked to be: pure data, no socket is touched here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What the server does when `accept4` answers `EMFILE` or `ENFILE`.
+///
+/// Neither error takes a connection off the accept queue, and `EMFILE` is returned even when the queue is empty
+/// (`net/socket.c`, `do_accept`: the descriptor is reserved before the protocol's accept is called).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnEmfile {
+    /// Try again at once: what a level-triggered loop does. Burns a core, answers nobody.
+    #[default]
+    Spin,
+    /// Wait 5 ms, doubling up to 1 s, and try again: what Go's `net/http` does.
+    Sleep,
+    /// Give up a descriptor held in reserve, accept, close at once, take the reserve again: the client sees an orderly close.
+    ReserveFd,
+    /// End the process with an error.
+    Exit,
+    /// Leave the accept loop for good; the listener stays open and its queue fills.
+    StopAccepting,
+}
+
+/// How the server takes connections from its accept queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accept {
+    /// Accept until `EAGAIN` whenever the listener is readable.
+    #[default]
+    Drain,
+    /// Never accept: the kernel still completes handshakes until the queue is full.
+    Dead,
+}
+
+/// A pause that recurs in the accept loop: a collector's pause, a reload, a blocking look-up.
+///
+/// From `first` after the server is told to start its clock, and then every `every`, the loop does not accept for `length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AcceptPause {
+    /// When the first pause begins, from the start of the cell.
+    pub first: Duration,
+    /// From the beginning of one pause to the beginning of the next; `None` for a single pause.
+    pub every: Option<Duration>,
+    /// How long a pause lasts; shorter than `every`.
+    pub length: Duration,
+}
+
+/// One target process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Plan {
+    /// Where it listens. Port 0 lets the kernel choose.
+    pub listen: SocketAddr,
+    /// The backlog passed to `listen(2)`, in connections. The kernel keeps min(backlog, `net.core.somaxconn`) and holds one more.
+    pub backlog: u32,
+    /// The path that answers 200; any other path answers 404.
+    pub health_path: String,
+    /// A second listener for health checks alone; `None` serves them on `listen`.
+    pub health_listen: Option<SocketAddr>,
+    /// How connections are taken from the queue of `listen` (a separate health listener always drains).
+    pub accept: Accept,
+    /// A recurring pause of the accept loop of `listen`.
+    pub accept_pause: Option<AcceptPause>,
+    /// What happens at `EMFILE` and `ENFILE`, on either listener.
+    pub on_emfile: OnEmfile,
+    /// Whether the server raises its soft descriptor limit to the hard one before it listens.
+    pub raise_nofile: bool,
+    /// Descriptors each connection costs besides its socket (a file, an upstream connection).
+    pub extra_fds_per_connection: u32,
+}

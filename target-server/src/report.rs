@@ -1,0 +1,55 @@
+//! What a target says of itself: when it is ready, and what it saw by the end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Nofile;
+
+/// One socket the server listens on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listening {
+    /// The address bound, with the port the kernel chose where 0 was asked.
+    pub address: SocketAddr,
+    /// The backlog passed to `listen(2)`; what the kernel keeps is read from outside, through inet_diag.
+    pub backlog: u32,
+    /// Whether only health checks are served here.
+    pub health_only: bool,
+}
+
+/// Said once, when the server listens and before the first accept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The main listener first, then the health listener where there is one.
+    pub listening: Vec<Listening>,
+    /// The descriptor limits in force, after `raise_nofile` took its effect.
+    pub nofile: Nofile,
+    /// Descriptors open before the first connection, extra and reserved ones included.
+    pub descriptors: u64,
+}
+
+/// What the server counted between its start and its end. Counts are of events, not of connections, unless they say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Connections taken from an accept queue and kept.
+    pub accepted: u64,
+    /// Connections taken with the reserved descriptor and closed at once.
+    pub shed: u64,
+    /// Connections open now (at the end: open when it was told to stop).
+    pub held: u64,
+    /// The largest number of connections open at once.
+    pub held_max: u64,
+    /// Health checks answered with 200.
+    pub health_answers: u64,
+    /// Requests answered otherwise.
+    pub other_answers: u64,
+    /// Failures of `accept4` by errno name. `EAGAIN` is not a failure.
+    pub accept_errors: BTreeMap<String, u64>,
+    /// Extra descriptors that could not be opened for a connection, by errno name; the connection was then closed.
+    pub extra_fd_errors: BTreeMap<String, u64>,
+    /// Whether the accept loop was left for good (`on-emfile = "stop-accepting"`).
+    pub stopped_accepting: bool,
+    /// Whether the server ended itself at a failing accept (`on-emfile = "exit"`).
+    pub exited_on_emfile: bool,
+}
