@@ -1,0 +1,84 @@
+//! The words in which a scenario says what it holds to be true, shared with the judge who finds out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::KnobValue;
+
+/// What became of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellOutcome {
+    /// No probe failed.
+    Healthy,
+    /// At least one probe failed, but liveness would not have restarted the container.
+    Degraded,
+    /// Liveness would have restarted the container.
+    Failing,
+    /// The experiment itself did not work, so it says nothing about the target.
+    Void,
+}
+
+/// The names of the causes that a verdict can give. What shows and excludes each is the judge's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseName {
+    /// The target is out of descriptors.
+    FdLimit,
+    /// The accept queue is too small for the bursts it meets, though the acceptor keeps up on average.
+    AcceptQueue,
+    /// The acceptor takes too little from its queue, for another reason than descriptors.
+    AcceptorStalled,
+    /// The SYN queue is full and cookies are off.
+    SynQueue,
+    /// Nothing listens where the probe connects.
+    NoListener,
+    /// The generator did not keep its plan or ran into its own limits.
+    GeneratorBound,
+    /// The evidence does not tell.
+    Undetermined,
+}
+
+/// Why an accept queue was too small: which of the two numbers bounded it, and whether a change reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The program asked `listen(2)` for no more; raising `net.core.somaxconn` does not reach it.
+    AppBacklog,
+    /// The program asked for more and `net.core.somaxconn` cut it down.
+    SomaxconnClamp,
+    /// Both allow more now, but the socket was made to listen before the change.
+    NotRelistened,
+}
+
+/// One line of a scenario's `[expect]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// Full dotted knob names and the values asked; empty for every cell.
+    pub when: Vec<(String, KnobValue)>,
+    /// The outcomes that would be right; empty for any.
+    pub outcome: Vec<CellOutcome>,
+    /// The cause that must be named; `None` where none is asked for.
+    pub cause: Option<CauseName>,
+    /// The reason within the cause.
+    pub why: Option<Why>,
+    /// Causes that must not be named.
+    pub must_not_claim: Vec<CauseName>,
+}
+
+/// The name as it is written in scenario files and reports.
+macro_rules! display_as_written {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match serde_json::to_value(self) {
+                    Ok(serde_json::Value::String(text)) => f.pad(&text),
+                    _ => Err(fmt::Error),
+                }
+            }
+        }
+    )*};
+}
+display_as_written!(CellOutcome, CauseName, Why);
