@@ -1,0 +1,68 @@
+//! Failed probes that no row of the cause table explains: what is left, and what to collect. Pure.
+//!
+//! Nothing is named here. What is left is told by where the probe stopped: before it was connected, the loss lies outside the
+//! listener's queues; after it, in the program.
+
+use brimful_loadgen::probe::Outcome;
+
+use super::verdict::Undecided;
+use super::view::View;
+use super::words::count;
+use crate::plan::expect::CauseName;
+
+/// What an undetermined verdict leaves open, by the commonest end of the failed probes.
+pub(crate) fn left_open(view: &View<'_>) -> Option<Undecided> {
+    let kind = commonest(view)?;
+    let (why, collect): (String, &[&str]) = match kind {
+        Outcome::ConnectTimeout => (
+            before_the_socket(view),
+            &[
+                "`ss -nt state syn-sent`: several listeners at once mean something shared, not one queue",
+                "`drop` in /proc/net/stat/nf_conntrack, in the client's and in the server's namespace",
+                "column 2 of /proc/net/softnet_stat, and `table_fulls` in /proc/net/stat/arp_cache",
+                "packet filters and security agents on the path, switched off and on again",
+            ],
+        ),
+        Outcome::ResponseTimeout => (
+            "connected, and taken from the queue as far as is known, but not answered in time: the program itself"
+                .into(),
+            &[
+                "what the server does between accept and answer: stacks, locks, a blocked event loop",
+                "its processor time and run-queue wait, and nr_throttled in cpu.stat",
+                "the same cell with a longer probe time-out",
+            ],
+        ),
+        Outcome::Reset => (
+            "connected, then reset or closed before the answer: the program closed it, or something between".into(),
+            &["the server's own log at that instant", "`Tcp.OutRsts`, `TcpExt.TCPAbortOn*`, `tcp_abort_on_overflow`"],
+        ),
+        Outcome::BadStatus => (
+            "answered, but not with a status from 200 to 399: the program's own word".into(),
+            &["the body of the answer, and the server's log"],
+        ),
+        Outcome::Refused => (
+            "refused, and what was read does not say by whom".into(),
+            &["`ss -lnt` in the server's namespace while it happens", "a capture that shows who sends the reset"],
+        ),
+        Outcome::Ok | Outcome::LocalError => return None,
+    };
+    Some(Undecided { cause: CauseName::Undetermined, why, collect: collect.iter().map(|&s| s.to_owned()).collect() })
+}
+
+fn before_the_socket(view: &View<'_>) -> String {
+    let text = "the handshake was not completed: the SYN or its answer was lost before the socket (conntrack, a packet filter, a per-CPU backlog, the neighbour table) or found it full unseen";
+    match (view.grew("Ip.InReceives"), view.grew("Ip.InDelivers")) {
+        (Some(received), Some(delivered)) if received.saturating_sub(delivered) >= view.failed.len() as u64 => {
+            format!(
+                "{text}; {} packets reached the server's namespace and were not delivered (Ip.InReceives less Ip.InDelivers)",
+                count(received - delivered)
+            )
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn commonest(view: &View<'_>) -> Option<Outcome> {
+    let times = |outcome: Outcome| view.failed.iter().filter(|s| s.outcome == outcome).count();
+    view.failed.iter().map(|s| s.outcome).max_by_key(|&outcome| times(outcome))
+}

@@ -1,0 +1,154 @@
+//! The generator did not keep its plan, or ran into its own limits: the cell is void, and the target is not blamed. Pure.
+
+use brimful_loadgen::outcome::Phase;
+use brimful_loadgen::probe::Outcome;
+
+use super::super::view::View;
+use super::super::words::{count, nanos, time};
+use super::{Finding, ProofLine};
+
+/// Lateness below this is never held against the load, in nanoseconds: one reading of the evidence, and a tenth of the shortest time-out a kubelet knows.
+const LAG_FLOOR_NS: u64 = 100_000_000;
+
+/// Beyond the floor the 99th percentile may be this fraction of the ramp: the mean rate is then off by at most so much.
+const LAG_OF_RAMP: u64 = 20;
+
+/// Local failures up to one connection in this many change no table that holds thousands; they are not held against it either.
+const LOCAL_FAILURES_ONE_IN: u64 = 1_000;
+
+/// One thing the generator did not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shortfall {
+    /// Load processes that ended without a report.
+    MissingShards(usize),
+    /// The load ended before it had tried every connection.
+    NotAttempted { attempted: u64, requested: u64 },
+    /// Its own descriptors, ports or memory ran out.
+    Local { phase: Phase, errno: String, count: u64 },
+    /// It opened connections later than planned.
+    LoadLate { p99_ns: u64, allowed_ns: u64 },
+    /// No probe ended.
+    NoProbe,
+    /// The prober could not even try.
+    ProbeLocal { count: u64, message: String },
+    /// The prober began failed probes so late that it was short of processor time itself.
+    ProbeLate { lag_ns: u64, timeout_ns: u64 },
+}
+
+pub(super) fn look(view: &View<'_>) -> Finding {
+    let shortfalls = shortfalls(view);
+    if shortfalls.is_empty() {
+        let outcome = &view.record.load.outcome;
+        return Finding::Excluded(ProofLine::new(
+            "load",
+            format!(
+                "{} of {} attempted, lag p99 {}",
+                count(outcome.attempted),
+                count(outcome.requested),
+                time(outcome.lag.quantile(0.99))
+            ),
+            "the generator kept its plan",
+        ));
+    }
+    Finding::Shown { proof: shortfalls.iter().map(Shortfall::line).collect(), why: None }
+}
+
+/// Everything the generator did not do, the most telling first.
+pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
+    let (record, mut found) = (view.record, Vec::new());
+    let load = &record.load.outcome;
+    if !record.load.missing_shards.is_empty() {
+        found.push(Shortfall::MissingShards(record.load.missing_shards.len()));
+    }
+    let local = load.failures.iter().filter(|f| is_local(f.phase, &f.errno));
+    found.extend(
+        local.filter(|f| f.count.saturating_mul(LOCAL_FAILURES_ONE_IN) > load.requested).map(|f| Shortfall::Local {
+            phase: f.phase,
+            errno: f.errno.clone(),
+            count: f.count,
+        }),
+    );
+    if load.attempted < load.requested && !record.interrupted {
+        found.push(Shortfall::NotAttempted { attempted: load.attempted, requested: load.requested });
+    }
+    let ramp_ns = nanos(record.load.plan.ramp);
+    let (p99_ns, allowed_ns) = (load.lag.quantile(0.99), LAG_FLOOR_NS.max(ramp_ns / LAG_OF_RAMP));
+    // Without a ramp every connection is due at the start, and lateness is only the time it takes.
+    if ramp_ns > 0 && p99_ns > allowed_ns {
+        found.push(Shortfall::LoadLate { p99_ns, allowed_ns });
+    }
+    let samples = &record.probe.samples;
+    if samples.is_empty() && !record.interrupted {
+        found.push(Shortfall::NoProbe);
+    }
+    let local: Vec<_> = samples.iter().filter(|s| s.outcome == Outcome::LocalError).collect();
+    if let Some(first) = local.first() {
+        found.push(Shortfall::ProbeLocal { count: local.len() as u64, message: first.message.clone() });
+    }
+    let lag_ns = view.failed.iter().map(|s| s.lag_ns()).max().unwrap_or(0);
+    // Half the time-out: the prober is then as likely the reason as the target.
+    if lag_ns > 0 && lag_ns >= view.timeout_ns / 2 {
+        found.push(Shortfall::ProbeLate { lag_ns, timeout_ns: view.timeout_ns });
+    }
+    found
+}
+
+/// Whether a failure is the generator's own: making and binding sockets always, connecting where the errno speaks of its ports or memory.
+fn is_local(phase: Phase, errno: &str) -> bool {
+    match phase {
+        Phase::Socket | Phase::Bind => true,
+        Phase::Connect => {
+            matches!(errno, "EADDRNOTAVAIL" | "EADDRINUSE" | "EMFILE" | "ENFILE" | "ENOBUFS" | "ENOMEM" | "EAGAIN")
+        }
+        Phase::Hold => false,
+    }
+}
+
+fn step(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Socket => "socket",
+        Phase::Bind => "bind",
+        Phase::Connect => "connect",
+        Phase::Hold => "hold",
+    }
+}
+
+impl Shortfall {
+    fn line(&self) -> ProofLine {
+        match self {
+            Self::MissingShards(n) => {
+                ProofLine::new("load.missing_shards", n.to_string(), "load processes that ended without a report")
+            }
+            Self::NotAttempted { attempted, requested } => ProofLine::new(
+                "load.attempted",
+                format!("{attempted} of {requested}"),
+                "the load ended before it had tried every connection",
+            ),
+            Self::Local { phase, errno, count } => ProofLine::new(
+                "load.errors",
+                format!("{} {errno} {count}", step(*phase)),
+                match errno.as_str() {
+                    "EMFILE" => "the generator itself is out of descriptors",
+                    "EADDRNOTAVAIL" | "EADDRINUSE" => "the generator itself is out of source ports",
+                    _ => "a limit of the generator itself, before anything reached the target",
+                },
+            ),
+            Self::LoadLate { p99_ns, allowed_ns } => ProofLine::new(
+                "load.lag_ns.p99",
+                format!("{}, allowed {}", time(*p99_ns), time(*allowed_ns)),
+                "connections were opened later than planned",
+            ),
+            Self::NoProbe => ProofLine::new("probe.sent", "0", "no probe ended"),
+            Self::ProbeLocal { count, message } => ProofLine::new(
+                "probe.outcomes.local-error",
+                count.to_string(),
+                format!("the prober could not even try: {message}"),
+            ),
+            Self::ProbeLate { lag_ns, timeout_ns } => ProofLine::new(
+                "probe.lag",
+                format!("{} of a time-out of {}", time(*lag_ns), time(*timeout_ns)),
+                "the prober began a failed probe late: it was short of processor time itself",
+            ),
+        }
+    }
+}

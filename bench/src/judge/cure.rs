@@ -1,0 +1,166 @@
+//! What to change, to which value, when it takes effect, and the text to paste. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::cell::KnobValue;
+
+pub(crate) mod acceptor;
+pub(crate) mod backlog;
+pub(crate) mod generator;
+pub(crate) mod listener;
+pub(crate) mod nofile;
+pub(crate) mod syn;
+
+/// When a change is felt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakesEffect {
+    /// At once.
+    Live,
+    /// At the next `listen(2)` on the socket, which may be the same socket again.
+    NextListen,
+    /// When the process starts again.
+    ProcessStart,
+    /// At the next run of the scenario.
+    NextRun,
+}
+
+impl TakesEffect {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Live => "takes effect at once",
+            Self::NextListen => "takes effect at the next listen(2): restart the program, or let it call listen again",
+            Self::ProcessStart => "takes effect when the process starts again",
+            Self::NextRun => "takes effect at the next run",
+        }
+    }
+}
+
+/// Where a change is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceKind {
+    /// A running process, from a shell.
+    Live,
+    /// A file in `/etc/sysctl.d`.
+    SysctlD,
+    /// A drop-in of a systemd unit.
+    Systemd,
+    /// The pod's manifest.
+    PodSpec,
+    /// The program itself.
+    Code,
+    /// The scenario file, where the experiment and not the target is at fault.
+    Scenario,
+}
+
+impl PlaceKind {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Live => "on the running process",
+            Self::SysctlD => "sysctl.d",
+            Self::Systemd => "systemd",
+            Self::PodSpec => "pod spec",
+            Self::Code => "in the program",
+            Self::Scenario => "in the scenario",
+        }
+    }
+}
+
+/// What to know before doing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Note {
+    /// Kubernetes lists the sysctl as safe.
+    Safe,
+    /// Kubernetes lists it as unsafe: the kubelet must allow it.
+    Unsafe,
+    /// It reaches the node's own network namespace, and no pod's.
+    NodeOnly,
+    /// It reaches every container the runtime starts from then on.
+    AllContainers,
+    /// It lasts until the process ends.
+    UntilRestart,
+    /// A pod spec has no field for it, so the command is wrapped; it cannot go above the hard limit.
+    Wrapped,
+}
+
+impl Note {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Safe => "a safe sysctl: any pod may set it",
+            Self::Unsafe => "an unsafe sysctl: the kubelet needs --allowed-unsafe-sysctls for it",
+            Self::NodeOnly => {
+                "for servers on the host's own network; a pod's namespace starts with the kernel's defaults"
+            }
+            Self::AllContainers => "in the container runtime's unit: for every container started after it",
+            Self::UntilRestart => "lasts until the process ends",
+            Self::Wrapped => "a pod spec has no field for it; this reaches the hard limit at most",
+        }
+    }
+}
+
+/// One place in which a cure can be written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// What kind of place.
+    pub place: PlaceKind,
+    /// The text to paste.
+    pub text: String,
+    /// What to know before.
+    pub note: Option<Note>,
+}
+
+impl Place {
+    pub(crate) fn new(place: PlaceKind, text: impl Into<String>, note: Option<Note>) -> Self {
+        Self { place, text: text.into(), note }
+    }
+}
+
+/// A knob and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The knob's full dotted name.
+    pub knob: String,
+    /// What to set it to.
+    pub value: KnobValue,
+}
+
+/// What cures a cause, computed from what was seen; it is a proposal until a cell with it was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cure {
+    /// The knob's full dotted name, as in scenario files; for a defect of the program, the target setting that stands for it.
+    pub knob: String,
+    /// What to set it to; `None` where no value cures.
+    pub value: Option<KnobValue>,
+    /// When it is felt.
+    pub takes_effect: TakesEffect,
+    /// What must change with it, or it has no effect.
+    pub also: Vec<Setting>,
+    /// Where to write it down.
+    #[serde(rename = "where")]
+    pub places: Vec<Place>,
+    /// Why this, and where the number comes from.
+    pub because: String,
+}
+
+/// The two places for a sysctl of a network namespace.
+pub(crate) fn sysctl_places(name: &str, value: u64, note: Note) -> Vec<Place> {
+    vec![
+        Place::new(
+            PlaceKind::PodSpec,
+            format!("securityContext:\n  sysctls:\n  - name: {name}\n    value: \"{value}\""),
+            Some(note),
+        ),
+        Place::new(PlaceKind::SysctlD, format!("{name} = {value}"), Some(Note::NodeOnly)),
+    ]
+}

@@ -1,0 +1,21 @@
+//! The cure for a stalled acceptor: none by a limit. Pure.
+
+use super::{Cure, Place, PlaceKind, TakesEffect};
+use crate::judge::view::View;
+use crate::plan::expect::Why;
+
+pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(Cure {
+        knob: "target.accept".into(),
+        value: None,
+        takes_effect: TakesEffect::ProcessStart,
+        also: Vec::new(),
+        places: vec![Place::new(
+            PlaceKind::Code,
+            "accept in a thread or task of its own that nothing else can block, until EAGAIN at each wake-up;\ngive it processor time: look at cpu.stat (nr_throttled) and at what the accepting thread waits for",
+            None,
+        )],
+        because: "no backlog or sysctl cures it: in a larger queue connections only wait longer for the same acceptor"
+            .into(),
+    })
+}

@@ -1,0 +1,68 @@
+//! The cure for a target out of descriptors. Pure.
+
+use super::{Cure, Note, Place, PlaceKind, TakesEffect};
+use crate::judge::spans::known;
+use crate::judge::view::View;
+use crate::judge::words::{count, readable_above};
+use crate::plan::cell::KnobValue;
+use crate::plan::expect::Why;
+
+/// Room beyond what the connections need, as one part in this many: the probe's own connections, files, a reload.
+const MARGIN_ONE_IN: u64 = 10;
+
+pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    let target = view.targets.iter().find(|t| !t.at_limit.is_empty()).or(view.targets.first())?;
+    let cell = &view.record.cell;
+    let each = 1 + u64::from(cell.target.plan.extra_fds_per_connection);
+    let connections = view.record.load.outcome.requested.div_ceil(u64::from(cell.target.shards.max(1)));
+    let need = connections.saturating_mul(each).saturating_add(target.open.first);
+    let value = readable_above(need.saturating_add(need / MARGIN_ONE_IN));
+    let hard = known(&target.process.nofile_hard).map(|s| s.last);
+    let within_hard = hard.is_some_and(|hard| hard >= value);
+    let mut places = vec![
+        Place::new(
+            PlaceKind::Live,
+            format!("prlimit --pid PID --nofile={value}:{}", hard.unwrap_or(value).max(value)),
+            Some(Note::UntilRestart),
+        ),
+        Place::new(PlaceKind::Systemd, format!("[Service]\nLimitNOFILE={value}"), Some(Note::AllContainers)),
+    ];
+    if within_hard {
+        places.insert(
+            0,
+            Place::new(
+                PlaceKind::Code,
+                "at start, raise the soft limit to the hard one: setrlimit(RLIMIT_NOFILE)",
+                None,
+            ),
+        );
+        places.push(Place::new(
+            PlaceKind::PodSpec,
+            format!("command: [\"sh\", \"-c\", \"ulimit -n {value} && exec YOUR-SERVER\"]"),
+            Some(Note::Wrapped),
+        ));
+    }
+    let hard_words = match (hard, within_hard) {
+        (Some(hard), true) => format!(
+            "the hard limit of {} allows it: the program may raise its soft limit itself, as Go and newer Envoys do",
+            count(hard)
+        ),
+        (Some(hard), false) => {
+            format!("the hard limit of {} must rise too, and that takes whoever starts the process", count(hard))
+        }
+        (None, _) => "the hard limit was not read".to_owned(),
+    };
+    Some(Cure {
+        knob: if within_hard { "target.raise-nofile" } else { "ulimit.nofile" }.to_owned(),
+        value: Some(if within_hard { KnobValue::Switch(true) } else { KnobValue::Number(value) }),
+        takes_effect: if within_hard { TakesEffect::ProcessStart } else { TakesEffect::Live },
+        also: Vec::new(),
+        places,
+        because: format!(
+            "{} connections at {each} each, {} held before the first and a tenth to spare make {}; {hard_words}",
+            count(connections),
+            count(target.open.first),
+            count(value)
+        ),
+    })
+}

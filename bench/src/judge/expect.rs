@@ -1,0 +1,90 @@
+//! Whether a run found what its scenario holds to be true. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{CellReport, Report};
+use super::words::listed;
+use crate::evidence::record::KnobReading;
+use crate::plan::expect::{CauseName, Expectation};
+use indexmap::IndexMap;
+
+/// One thing that was expected and not found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mismatch {
+    /// The cell's id; `None` for an expectation that fits no cell.
+    pub cell: Option<String>,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was found, in words.
+    pub got: String,
+}
+
+/// Checks every expectation against every cell it speaks of. A cell that was not run is a mismatch, and so is an expectation that fits no cell.
+#[must_use]
+pub fn check(expectations: &[Expectation], report: &Report) -> Vec<Mismatch> {
+    let mut mismatches = Vec::new();
+    for expectation in expectations {
+        let mut fits = 0;
+        for cell in report.cells.iter().filter(|c| speaks_of(expectation, &c.knobs)) {
+            fits += 1;
+            mismatches.extend(compare(expectation, cell));
+        }
+        for missing in report.missing.iter().filter(|m| speaks_of(expectation, &m.knobs)) {
+            fits += 1;
+            let blocks: Vec<String> = missing.blocks.iter().map(u32::to_string).collect();
+            mismatches.push(Mismatch {
+                cell: Some(missing.id.clone()),
+                expected: "to be run".into(),
+                got: format!("no record of block {}", listed(&blocks)),
+            });
+        }
+        if fits == 0 {
+            mismatches.push(Mismatch {
+                cell: None,
+                expected: format!("a cell with {}", when(expectation)),
+                got: "none".into(),
+            });
+        }
+    }
+    mismatches
+}
+
+fn speaks_of(expectation: &Expectation, knobs: &IndexMap<String, KnobReading>) -> bool {
+    expectation.when.iter().all(|(name, value)| knobs.get(name).is_some_and(|knob| knob.asked == *value))
+}
+
+fn compare(expectation: &Expectation, cell: &CellReport) -> Vec<Mismatch> {
+    let mut found = Vec::new();
+    let mut mismatch = |expected: String, got: String| {
+        found.push(Mismatch { cell: Some(cell.id.clone()), expected, got });
+    };
+    if !expectation.outcome.is_empty() && !expectation.outcome.contains(&cell.outcome) {
+        let names: Vec<String> = expectation.outcome.iter().map(ToString::to_string).collect();
+        let got =
+            cell.verdict.cause.map_or_else(|| cell.outcome.to_string(), |cause| format!("{} ({cause})", cell.outcome));
+        mismatch(format!("outcome {}", names.join(" or ")), got);
+    }
+    if let Some(cause) = expectation.cause.filter(|&cause| cell.verdict.cause != Some(cause)) {
+        mismatch(format!("cause {cause}"), named(cell.verdict.cause));
+    }
+    if let Some(why) = expectation.why.filter(|&why| cell.verdict.why != Some(why)) {
+        mismatch(format!("why {why}"), cell.verdict.why.map_or_else(|| "none given".into(), |w| w.to_string()));
+    }
+    let claimed = |cause: CauseName| {
+        cell.verdict.cause == Some(cause) || cell.blocks.iter().any(|b| b.verdict.cause == Some(cause))
+    };
+    for &cause in expectation.must_not_claim.iter().filter(|&&cause| claimed(cause)) {
+        mismatch(format!("not to claim {cause}"), format!("{cause} claimed"));
+    }
+    found
+}
+
+fn named(cause: Option<CauseName>) -> String {
+    cause.map_or_else(|| "no cause, the cell is healthy".into(), |cause| cause.to_string())
+}
+
+fn when(expectation: &Expectation) -> String {
+    let parts: Vec<String> = expectation.when.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    if parts.is_empty() { "any knobs".into() } else { parts.join(", ") }
+}

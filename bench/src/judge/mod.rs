@@ -1,0 +1,30 @@
+//! What a record means: outcome, cause, cure, report. Pure: no clock, file, environment or socket, and no knowledge
+//! of how a record is made, so that any verdict can be recomputed from a saved record on any machine.
+//!
+//! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
+//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks.
+
+mod descriptors;
+mod probe_stats;
+mod queue;
+mod spans;
+mod view;
+mod words;
+
+pub mod cause;
+pub mod cure;
+
+mod beyond;
+mod notes;
+pub mod verdict;
+
+pub mod expect;
+pub mod knobs;
+pub mod report;
+
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod verdict_tests;
+
+pub use verdict::{Verdict, judge};

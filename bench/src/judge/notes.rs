@@ -1,0 +1,65 @@
+//! What a reader should know besides outcome and cause: knobs that did not take, partial evidence, near misses. Pure.
+
+use brimful_loadgen::probe::Action;
+
+use super::view::View;
+use super::words::{count, counted};
+use crate::evidence::record::Record;
+use crate::plan::expect::CellOutcome;
+
+/// The notes on one record, most telling first.
+pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
+    let record = view.record;
+    let mut notes = Vec::new();
+    if record.interrupted {
+        notes.push("broken off by a signal: what is here is partial".to_owned());
+    }
+    notes.extend(
+        record.target.early_ends.iter().map(|end| format!("target {} ended by itself: {}", end.shard, end.how)),
+    );
+    notes.extend(knobs_that_did_not_take(record));
+    if outcome == CellOutcome::Healthy {
+        notes.extend(near_misses(view));
+    }
+    let missing: Vec<&str> =
+        record.evidence.sources.iter().filter(|s| s.unavailable_because.is_some()).map(|s| s.name.as_str()).collect();
+    if !missing.is_empty() {
+        notes.push(format!("not available: {}", missing.join(", ")));
+    }
+    notes
+}
+
+fn knobs_that_did_not_take(record: &Record) -> impl Iterator<Item = String> {
+    record.knobs.iter().filter_map(|(name, knob)| {
+        let reason = knob.reason.as_deref().map(|r| format!(", because {r}")).unwrap_or_default();
+        match &knob.given {
+            Some(given) if *given != knob.asked => Some(format!("{name}: asked {}, given {given}{reason}", knob.asked)),
+            None => Some(format!("{name}: asked {}, could not be read back{reason}", knob.asked)),
+            Some(_) => None,
+        }
+    })
+}
+
+fn near_misses(view: &View<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(n) = view.grew("TcpExt.ListenOverflows").filter(|&n| n > 0) {
+        notes.push(format!("the accept queue overflowed {} times, though no probe was hit", count(n)));
+    }
+    if view.targets.iter().any(|t| !t.at_limit.is_empty()) {
+        notes.push("the target reached its descriptor limit, though no probe failed".to_owned());
+    }
+    let waiting = view.queue.as_ref().map_or(0, |q| q.recv_q.last);
+    let taken = view.taken_between(0, view.end_ns);
+    if waiting > 0 && taken == Some(0) && view.record.probe.plan.action == Action::TcpSocket {
+        notes.push("the target accepted nothing: a tcpSocket probe passes on the kernel's handshake alone, until the accept queue is full".to_owned());
+    }
+    let load = &view.record.load.outcome;
+    let lost: u64 = load.failures.iter().map(|f| f.count).sum::<u64>() + load.pending;
+    if lost > 0 {
+        notes.push(format!(
+            "{} of the load failed or were never completed, though no probe failed",
+            counted(lost, "connection")
+        ));
+    }
+    notes
+}

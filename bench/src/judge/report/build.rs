@@ -1,0 +1,115 @@
+//! From records to a report. Pure.
+
+use indexmap::IndexMap;
+
+use super::super::knobs::{self, Judged};
+use super::super::probe_stats::Summary;
+use super::super::verdict::judge;
+use super::{
+    BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
+    evidence, headline, merge,
+};
+use crate::evidence::record::{KnobReading, Record};
+use crate::plan::cell::Cell;
+use crate::plan::expect::CellOutcome;
+
+impl Report {
+    /// Judges every record and gathers what came of it, in the order of `planned`; records of a cell that is not in it come last.
+    #[must_use]
+    pub fn build(info: RunInfo, records: &[Record], planned: &[Cell]) -> Self {
+        let mut by_cell: IndexMap<&str, Vec<&Record>> = planned.iter().map(|c| (c.id.as_str(), Vec::new())).collect();
+        for record in records {
+            by_cell.entry(record.cell.id.as_str()).or_default().push(record);
+        }
+        for of_cell in by_cell.values_mut() {
+            of_cell.sort_by_key(|r| r.block);
+        }
+        let missing =
+            planned.iter().filter_map(|cell| missing(cell, by_cell.get(cell.id.as_str())?, info.blocks)).collect();
+        let cells: Vec<CellReport> = by_cell.values().filter_map(|of_cell| cell(of_cell)).collect();
+        let judged: Vec<Judged<'_>> = cells.iter().map(judged).collect();
+        let mut report = Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool { name: "brimful".into(), version: info.tool_version },
+            host: info.host,
+            scenario: ScenarioName { name: info.scenario, question: info.question },
+            seed: info.seed,
+            blocks: info.blocks,
+            interrupted: info.interrupted,
+            headline: Vec::new(),
+            knob_effects: knobs::effects(&judged),
+            smallest_cures: knobs::smallest_cures(&judged),
+            missing,
+            cells,
+        };
+        report.headline = headline::headline(&report);
+        report
+    }
+
+    /// Whether any block of any cell is void.
+    #[must_use]
+    pub fn has_void_blocks(&self) -> bool {
+        self.cells.iter().flat_map(|c| &c.blocks).any(|b| b.outcome == CellOutcome::Void)
+    }
+}
+
+fn judged(cell: &CellReport) -> Judged<'_> {
+    Judged { id: &cell.id, knobs: &cell.knobs, outcome: cell.outcome, cause: cell.verdict.cause, why: cell.verdict.why }
+}
+
+fn missing(cell: &Cell, records: &[&Record], blocks: u32) -> Option<MissingCell> {
+    let blocks: Vec<u32> = (0..blocks.max(1)).filter(|&b| records.iter().all(|r| r.block != b)).collect();
+    let knobs = cell.knobs.iter().map(|(name, setting)| {
+        let reading =
+            KnobReading { asked: setting.asked.clone(), given: None, reason: setting.clamped_because.clone() };
+        (name.clone(), reading)
+    });
+    (!blocks.is_empty()).then(|| MissingCell { id: cell.id.clone(), knobs: knobs.collect(), blocks })
+}
+
+fn cell(records: &[&Record]) -> Option<CellReport> {
+    let blocks: Vec<BlockReport> = records.iter().map(|r| block(r)).collect();
+    let outcome = merge::outcome(&blocks);
+    let (telling, record) = blocks.iter().zip(records).find(|(b, _)| b.outcome == outcome)?;
+    Some(CellReport {
+        id: record.cell.id.clone(),
+        knobs: record.knobs.clone(),
+        outcome,
+        verdict: merge::verdict(&blocks, telling),
+        probe: probes(records, &blocks, outcome)?,
+        load: telling.load.clone(),
+        evidence: evidence::flatten(&record.evidence),
+        cost: telling.cost,
+        told_by_block: telling.block,
+        blocks,
+    })
+}
+
+/// The probes of all blocks that are not void; of all, when all are.
+fn probes(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<ProbeReport> {
+    let counted = |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
+    let mut sound = records.iter().zip(blocks).filter(|(_, b)| counted(b)).map(|(r, _)| *r);
+    let first = sound.next()?;
+    let mut summary = Summary::of(&first.probe.plan, &first.probe.samples);
+    for record in sound {
+        summary.merge(&Summary::of(&record.probe.plan, &record.probe.samples));
+    }
+    Some(ProbeReport::of(&first.probe.plan, &summary))
+}
+
+fn one(record: &Record) -> ProbeReport {
+    ProbeReport::of(&record.probe.plan, &Summary::of(&record.probe.plan, &record.probe.samples))
+}
+
+fn block(record: &Record) -> BlockReport {
+    let verdict = judge(record);
+    BlockReport {
+        block: record.block,
+        started_at: record.started_at.clone(),
+        outcome: verdict.outcome,
+        verdict,
+        probe: one(record),
+        load: LoadReport::of(&record.load.outcome),
+        cost: record.cost,
+    }
+}

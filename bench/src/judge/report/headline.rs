@@ -1,0 +1,92 @@
+//! The answer of a run in a few sentences. Pure.
+
+use super::super::cause::words;
+use super::super::knobs::KnobEffect;
+use super::super::words::{counted, listed};
+use super::{CellReport, Report};
+use crate::plan::expect::{CauseName, CellOutcome};
+
+/// The answer: what became of the cells and why, which knobs decided, what is not there.
+pub(crate) fn headline(report: &Report) -> Vec<String> {
+    let mut lines = vec![outcomes(&report.cells)];
+    lines.extend(deciding(&report.knob_effects));
+    if !report.missing.is_empty() {
+        lines.push(format!(
+            "{} not run to the end: {}.",
+            counted(report.missing.len() as u64, "cell"),
+            some(report.missing.iter().map(|m| m.id.as_str()))
+        ));
+    }
+    if report.interrupted {
+        lines.push("The run was broken off by a signal; what is here is partial.".into());
+    }
+    lines
+}
+
+fn outcomes(cells: &[CellReport]) -> String {
+    let n = cells.len();
+    if n == 0 {
+        return "No cell was run.".into();
+    }
+    let of = |o: CellOutcome| cells.iter().filter(|c| c.outcome == o).collect::<Vec<_>>();
+    let (failing, degraded, void) = (of(CellOutcome::Failing), of(CellOutcome::Degraded), of(CellOutcome::Void));
+    if failing.is_empty() && degraded.is_empty() && void.is_empty() {
+        return if n == 1 {
+            "The cell stays healthy: no probe failed.".into()
+        } else {
+            format!("All {n} cells stay healthy: no probe failed.")
+        };
+    }
+    let mut parts = Vec::new();
+    for (cells, verb) in
+        [(&failing, ("fails", "fail")), (&degraded, ("is degraded", "are degraded")), (&void, ("is void", "are void"))]
+    {
+        if cells.is_empty() {
+            continue;
+        }
+        let who = match (cells.len(), n) {
+            (1, 1) => format!("The cell {}", verb.0),
+            (k, _) if k == n => format!("All {n} cells {}", verb.1),
+            (1, _) => format!("1 of {n} cells {}", verb.0),
+            (k, _) => format!("{k} of {n} cells {}", verb.1),
+        };
+        parts.push(format!("{who}: {}.", causes(cells)));
+    }
+    parts.join(" ")
+}
+
+fn causes(cells: &[&CellReport]) -> String {
+    let mut names: Vec<CauseName> = cells.iter().filter_map(|c| c.verdict.cause).collect();
+    names.sort_unstable();
+    names.dedup();
+    let parts: Vec<String> = names
+        .iter()
+        .map(|&name| {
+            let n = cells.iter().filter(|c| c.verdict.cause == Some(name)).count();
+            let share = if names.len() > 1 { format!("in {n} ") } else { String::new() };
+            format!("{share}{} ({name})", words(name))
+        })
+        .collect();
+    parts.join("; ")
+}
+
+fn deciding(effects: &[KnobEffect]) -> Option<String> {
+    let names = |made: bool| {
+        let chosen = effects.iter().filter(|e| e.pairs > 0 && e.made_a_difference == made);
+        chosen.map(|e| e.knob.as_str()).collect::<Vec<_>>()
+    };
+    match (names(true).as_slice(), names(false).as_slice()) {
+        ([], []) => None,
+        ([], idle) => Some(format!("{} made no difference here.", listed(idle))),
+        (made, []) => Some(format!("{} made the difference.", listed(made))),
+        (made, idle) => Some(format!("{} made the difference; {} made none here.", listed(made), listed(idle))),
+    }
+}
+
+fn some<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let ids: Vec<&str> = ids.collect();
+    match ids.as_slice() {
+        [a, b, c, _, ..] => format!("{a}, {b}, {c} and {} more", ids.len() - 3),
+        few => few.join(", "),
+    }
+}

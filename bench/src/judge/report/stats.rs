@@ -1,0 +1,177 @@
+//! Probe and load in numbers, as `report.json` has them. Pure.
+
+use std::collections::BTreeMap;
+
+use brimful_loadgen::latency::Quantile;
+use brimful_loadgen::outcome::{LoadOutcome, Phase};
+use brimful_loadgen::probe::ProbePlan;
+use serde::{Deserialize, Serialize};
+
+use super::super::probe_stats::Summary;
+use super::super::words::{nanos, outcome_name};
+
+/// A quantile in nanoseconds: a plain number, or `{"at_least_ns": T}` where its rank falls among the probes that were never answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum At {
+    /// The value, in nanoseconds.
+    Exact(u64),
+    /// Only known from below.
+    AtLeast {
+        /// The time-out, in nanoseconds.
+        at_least_ns: u64,
+    },
+}
+
+/// Quantiles of a latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: Option<At>,
+    /// The 90th percentile.
+    pub p90: Option<At>,
+    /// The 99th percentile.
+    pub p99: Option<At>,
+    /// The largest.
+    pub max: Option<At>,
+}
+
+/// The health check of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeReport {
+    /// `timeoutSeconds`, in nanoseconds.
+    pub timeout_ns: u64,
+    /// Probes that ended.
+    pub sent: u64,
+    /// Probes that passed.
+    pub ok: u64,
+    /// Probes that did not.
+    pub failed: u64,
+    /// How many ended in which way; ways that did not occur are left out.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Failed over sent; `null` when none was sent.
+    pub failure_rate: Option<f64>,
+    /// The mean of min(latency, time-out) over all probes, in nanoseconds; one that was never answered counts as its time-out.
+    pub restricted_mean_ns: Option<u64>,
+    /// From the intended instant to the passing answer; whatever did not pass is known from below only.
+    pub latency_ns: Quantiles,
+    /// When liveness would have restarted the container, in seconds from the first intended probe; the earliest over the blocks; `null` when it would not.
+    pub would_restart_at_s: Option<f64>,
+    /// How the first failed probe ended.
+    pub first_failure: Option<String>,
+    /// What the kubelet would have said to it.
+    pub first_message: Option<String>,
+}
+
+/// Failures of the load of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorCount {
+    /// In which step of a connection's life.
+    pub phase: Phase,
+    /// The errno's name.
+    pub errno: String,
+    /// How many connections.
+    pub count: u64,
+}
+
+/// Lateness of the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lag {
+    /// The 99th percentile, in nanoseconds.
+    pub p99: u64,
+}
+
+/// A latency in which nothing is censored, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatencySummary {
+    /// The median.
+    pub p50: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+/// The load of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadReport {
+    /// Connections asked for.
+    pub requested: u64,
+    /// Connections tried.
+    pub attempted: u64,
+    /// Handshakes completed.
+    pub established: u64,
+    /// Open at the end, as the client sees it.
+    pub held: u64,
+    /// Still in their handshake at the end.
+    pub pending: u64,
+    /// Failures by phase and errno.
+    pub errors: Vec<ErrorCount>,
+    /// Attempts a second, first to last; `null` for fewer than two instants.
+    pub rate_per_s: Option<f64>,
+    /// How late the attempts were.
+    pub lag_ns: Lag,
+    /// Handshakes completed: from `connect(2)` to established.
+    pub connect_latency_ns: LatencySummary,
+}
+
+impl ProbeReport {
+    pub(crate) fn of(plan: &ProbePlan, summary: &Summary) -> Self {
+        let at = |q| summary.latency.quantile(q).map(At::from);
+        let rate = summary.failed() as f64 / summary.sent.max(1) as f64;
+        Self {
+            timeout_ns: nanos(plan.timeout),
+            sent: summary.sent,
+            ok: summary.ok,
+            failed: summary.failed(),
+            outcomes: summary.outcomes.iter().map(|(&o, &n)| (outcome_name(o).to_owned(), n)).collect(),
+            failure_rate: (summary.sent > 0).then_some(rate),
+            restricted_mean_ns: summary.latency.restricted_mean().map(|ns| ns.round() as u64),
+            latency_ns: Quantiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) },
+            would_restart_at_s: summary.would_restart_ns.map(|ns| ns as f64 / 1e9),
+            first_failure: summary.first_failure.as_ref().map(|s| outcome_name(s.outcome).to_owned()),
+            first_message: summary.first_failure.as_ref().map(|s| s.message.clone()),
+        }
+    }
+}
+
+impl LoadReport {
+    pub(crate) fn of(outcome: &LoadOutcome) -> Self {
+        let span = outcome.last_attempt_ns.zip(outcome.first_attempt_ns).and_then(|(l, f)| l.checked_sub(f));
+        let connect = &outcome.connect_latency;
+        Self {
+            requested: outcome.requested,
+            attempted: outcome.attempted,
+            established: outcome.established,
+            held: outcome.held,
+            pending: outcome.pending,
+            errors: outcome
+                .failures
+                .iter()
+                .map(|f| ErrorCount { phase: f.phase, errno: f.errno.clone(), count: f.count })
+                .collect(),
+            rate_per_s: span.filter(|&ns| ns > 0).map(|ns| (outcome.attempted as f64 * 1e9 / ns as f64).round()),
+            lag_ns: Lag { p99: outcome.lag.quantile(0.99) },
+            connect_latency_ns: LatencySummary {
+                p50: connect.quantile(0.5),
+                p99: connect.quantile(0.99),
+                max: connect.max(),
+            },
+        }
+    }
+}
+
+impl From<Quantile> for At {
+    fn from(quantile: Quantile) -> Self {
+        match quantile {
+            Quantile::Exact(ns) => Self::Exact(ns),
+            Quantile::AtLeast(at_least_ns) => Self::AtLeast { at_least_ns },
+        }
+    }
+}

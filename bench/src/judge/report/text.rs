@@ -1,0 +1,265 @@
+//! The report for a terminal. Pure: width and colour are given.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::super::cause::{ProofLine, words};
+use super::super::cure::{Cure, Place};
+use super::super::verdict::Verdict;
+use super::super::words::{counted, time};
+use super::table::table;
+use super::{CellReport, Report};
+use crate::plan::expect::{CauseName, Why};
+
+/// How it shall look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Columns of the terminal; narrower than 60 is treated as 60.
+    pub width: u16,
+    /// Whether to colour outcomes and set headings bold.
+    pub color: bool,
+}
+
+/// The whole report: question, answer, table, what made a difference, and for each cause what shows it and what to change.
+#[must_use]
+pub fn render(report: &Report, look: Look) -> String {
+    let look = Look { width: look.width.max(60), ..look };
+    let mut page = Page { out: String::new(), look };
+    page.heading(&report.scenario.question);
+    page.gap();
+    for line in &report.headline {
+        page.wrapped(line, 0, 0);
+    }
+    if !report.cells.is_empty() {
+        page.gap();
+        page.raw(&table(report, look));
+    }
+    page.differences(report);
+    page.smallest_cures(report);
+    for told in distinct(&report.cells) {
+        page.cause(&told);
+    }
+    page.notes(report);
+    page.out
+}
+
+/// The cells of one cause and reason, told by the first of them.
+struct Told<'a> {
+    cause: CauseName,
+    why: Option<Why>,
+    cells: Vec<&'a CellReport>,
+}
+
+fn distinct(cells: &[CellReport]) -> Vec<Told<'_>> {
+    let mut told: Vec<Told<'_>> = Vec::new();
+    for cell in cells {
+        let Some(cause) = cell.verdict.cause else { continue };
+        let why = cell.verdict.why;
+        match told.iter_mut().find(|t| (t.cause, t.why) == (cause, why)) {
+            Some(t) => t.cells.push(cell),
+            None => told.push(Told { cause, why, cells: vec![cell] }),
+        }
+    }
+    told
+}
+
+struct Page {
+    out: String,
+    look: Look,
+}
+
+impl Page {
+    fn raw(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn gap(&mut self) {
+        self.out.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        let at = self.out.len();
+        self.wrapped(text, 0, 0);
+        if self.look.color {
+            let body = self.out.split_off(at);
+            // Writing to a String cannot fail.
+            if writeln!(self.out, "\u{1b}[1m{}\u{1b}[0m", body.trim_end()).is_err() {
+                self.out.push_str(&body);
+            }
+        }
+    }
+
+    /// Words broken at the width; the first line indented by `first`, the others by `rest`.
+    fn wrapped(&mut self, text: &str, first: usize, rest: usize) {
+        let width = usize::from(self.look.width);
+        let mut line = " ".repeat(first);
+        let mut empty = true;
+        for word in text.split_whitespace() {
+            if !empty && line.chars().count() + 1 + word.chars().count() > width {
+                self.raw(line.trim_end());
+                line = " ".repeat(rest);
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.raw(line.trim_end());
+    }
+
+    fn differences(&mut self, report: &Report) {
+        let effects: Vec<_> = report.knob_effects.iter().filter(|e| e.pairs + e.given_alike > 0).collect();
+        if effects.is_empty() {
+            return;
+        }
+        self.gap();
+        self.heading("What made a difference");
+        let widest = effects.iter().map(|e| e.knob.chars().count()).max().unwrap_or(0);
+        for effect in effects {
+            self.wrapped_after(&format!("  {:widest$}  ", effect.knob), &effect.words());
+        }
+    }
+
+    /// Words after a label, further lines indented to where they began.
+    fn wrapped_after(&mut self, label: &str, text: &str) {
+        let indent = label.chars().count();
+        let at = self.out.len();
+        self.wrapped(text, indent, indent);
+        self.out.replace_range(at..at + indent, label);
+    }
+
+    fn smallest_cures(&mut self, report: &Report) {
+        let sick = report.smallest_cures.len();
+        if sick == 0 || report.cells.len() < 2 {
+            return;
+        }
+        let mut ways: BTreeMap<String, usize> = BTreeMap::new();
+        for way in report.smallest_cures.iter().flat_map(|c| &c.cures) {
+            *ways.entry(way.words()).or_insert(0) += 1;
+        }
+        let hopeless = report.smallest_cures.iter().filter(|c| c.cures.is_empty()).count();
+        self.gap();
+        self.heading("Smallest change in this run that cures");
+        let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
+        ways.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        for (way, n) in ways {
+            self.wrapped(&format!("{way}: cures {n} of {}", counted(sick as u64, "cell")), 2, 4);
+        }
+        if hopeless > 0 {
+            self.wrapped(
+                &format!(
+                    "none for {hopeless} of {}: no other cell of this run is healthy",
+                    counted(sick as u64, "cell")
+                ),
+                2,
+                4,
+            );
+        }
+    }
+
+    fn cause(&mut self, told: &Told<'_>) {
+        let Some(first) = told.cells.first() else { return };
+        let why = told.why.map(|why| format!(" ({why})")).unwrap_or_default();
+        self.gap();
+        self.heading(&format!("{}{why}: {}", told.cause, words(told.cause)));
+        let cells = counted(told.cells.len() as u64, "cell");
+        self.wrapped(&format!("{cells}; seen in {}", first.id), 2, 4);
+        for line in &first.verdict.proof {
+            self.proof(line);
+        }
+        self.ruled_out(&first.verdict);
+        if told.cause == CauseName::Undetermined {
+            self.undecided(&first.verdict);
+        }
+        if let Some(cure) = &first.verdict.cure {
+            self.cure(cure);
+        }
+    }
+
+    fn proof(&mut self, line: &ProofLine) {
+        let at = line.at_ns.map(time).unwrap_or_default();
+        self.wrapped_after(&format!("  {at:>7}  "), &format!("{}: {}", line.source, line.value));
+        self.wrapped(&line.text, 11, 11);
+    }
+
+    fn ruled_out(&mut self, verdict: &Verdict) {
+        if verdict.ruled_out.is_empty() {
+            return;
+        }
+        self.wrapped("ruled out", 2, 2);
+        for out in &verdict.ruled_out {
+            let label = format!("    {:<16}  ", out.cause.to_string());
+            let value = if out.line.value.is_empty() {
+                out.line.source.clone()
+            } else {
+                format!("{} {}", out.line.source, out.line.value)
+            };
+            self.wrapped_after(&label, &format!("{} ({value})", out.line.text));
+        }
+    }
+
+    fn undecided(&mut self, verdict: &Verdict) {
+        if verdict.undecided.is_empty() {
+            return;
+        }
+        self.wrapped("not decided", 2, 2);
+        for open in &verdict.undecided {
+            let name = if open.cause == CauseName::Undetermined {
+                "something else".to_owned()
+            } else {
+                open.cause.to_string()
+            };
+            self.wrapped_after(&format!("    {name:<16}  "), &open.why);
+            for item in &open.collect {
+                self.wrapped_after(&format!("    {:<16}  collect: ", ""), item);
+            }
+        }
+    }
+
+    fn cure(&mut self, cure: &Cure) {
+        let mut what = cure.knob.clone();
+        if let Some(value) = &cure.value {
+            what = format!("{what} = {value}");
+        }
+        for also in &cure.also {
+            what = format!("{what}, and {} = {}", also.knob, also.value);
+        }
+        self.wrapped("what to change", 2, 2);
+        self.wrapped(&format!("{what}; {}", cure.takes_effect.words()), 4, 4);
+        self.wrapped(&cure.because, 4, 4);
+        for place in &cure.places {
+            self.place(place);
+        }
+    }
+
+    fn place(&mut self, place: &Place) {
+        let note = place.note.map(|note| format!(" ({})", note.words())).unwrap_or_default();
+        self.wrapped(&format!("{}{note}:", place.place.words()), 4, 6);
+        for line in place.text.lines() {
+            self.raw(&format!("      {line}"));
+        }
+    }
+
+    fn notes(&mut self, report: &Report) {
+        let mut notes: Vec<(&str, u64)> = Vec::new();
+        for note in report.cells.iter().flat_map(|c| &c.verdict.notes) {
+            match notes.iter_mut().find(|(text, _)| text == note) {
+                Some((_, n)) => *n += 1,
+                None => notes.push((note, 1)),
+            }
+        }
+        if notes.is_empty() {
+            return;
+        }
+        self.gap();
+        self.heading("Notes");
+        let cells = report.cells.len() as u64;
+        for (note, n) in notes {
+            let share = if n == cells { String::new() } else { format!(" ({})", counted(n, "cell")) };
+            self.wrapped(&format!("{note}{share}"), 2, 4);
+        }
+    }
+}

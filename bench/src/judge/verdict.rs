@@ -1,0 +1,170 @@
+//! What a record means: outcome, cause, what is ruled out, what is left open, and the cure. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::{Finding, ProofLine, Row, TABLE};
+use super::cure::Cure;
+use super::probe_stats::Summary;
+use super::view::View;
+use super::words::{count, outcome_name, time};
+use super::{beyond, notes};
+use crate::evidence::record::Record;
+use crate::plan::expect::{CauseName, CellOutcome, Why};
+
+/// A cause that the evidence excludes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuledOut {
+    /// Which.
+    pub cause: CauseName,
+    /// The line that excludes it.
+    pub line: ProofLine,
+}
+
+/// A cause that could be neither shown nor excluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undecided {
+    /// Which; `undetermined` for what has no name in the table.
+    pub cause: CauseName,
+    /// Why the evidence does not tell.
+    pub why: String,
+    /// What would tell.
+    pub collect: Vec<String>,
+}
+
+/// What a record means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// What became of the cell.
+    pub outcome: CellOutcome,
+    /// Why; `None` for a healthy cell.
+    pub cause: Option<CauseName>,
+    /// The reason within the cause.
+    pub why: Option<Why>,
+    /// The evidence for outcome and cause.
+    pub proof: Vec<ProofLine>,
+    /// The other causes that the evidence excludes.
+    pub ruled_out: Vec<RuledOut>,
+    /// The causes that it does not tell apart, and what would.
+    pub undecided: Vec<Undecided>,
+    /// What to change.
+    pub cure: Option<Cure>,
+    /// What else a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Judges one record. It claims no more than was seen: a failing cell without a shown cause is `undetermined`.
+#[must_use]
+pub fn judge(record: &Record) -> Verdict {
+    let view = View::of(record);
+    let summary = Summary::of(&record.probe.plan, &record.probe.samples);
+    let findings: Vec<(&Row, Finding)> = TABLE.iter().map(|row| (row, (row.look)(&view))).collect();
+    let outcome = outcome(&summary, &findings);
+    let mut verdict = Verdict {
+        outcome,
+        cause: None,
+        why: None,
+        proof: probe_line(&view, &summary).into_iter().collect(),
+        ruled_out: Vec::new(),
+        undecided: Vec::new(),
+        cure: None,
+        notes: notes::notes(&view, outcome),
+    };
+    match outcome {
+        CellOutcome::Healthy => verdict.proof.extend(headroom(&view)),
+        CellOutcome::Void => void(&mut verdict, &view, findings),
+        CellOutcome::Degraded | CellOutcome::Failing => explain(&mut verdict, &view, findings),
+    }
+    verdict
+}
+
+fn outcome(summary: &Summary, findings: &[(&Row, Finding)]) -> CellOutcome {
+    let generator =
+        findings.iter().any(|(row, f)| row.name == CauseName::GeneratorBound && matches!(f, Finding::Shown { .. }));
+    if generator || summary.sent == 0 {
+        CellOutcome::Void
+    } else if summary.would_restart_ns.is_some() {
+        CellOutcome::Failing
+    } else if summary.failed() > 0 {
+        CellOutcome::Degraded
+    } else {
+        CellOutcome::Healthy
+    }
+}
+
+/// A void cell says what the generator did not do, and nothing of the target.
+fn void(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)>) {
+    verdict.cause = Some(CauseName::Undetermined);
+    for (row, finding) in findings {
+        if let (CauseName::GeneratorBound, Finding::Shown { proof, .. }) = (row.name, finding) {
+            verdict.cause = Some(CauseName::GeneratorBound);
+            verdict.proof = proof;
+            verdict.cure = (row.cure)(view, None);
+        }
+    }
+}
+
+fn explain(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)>) {
+    for (row, finding) in findings {
+        match finding {
+            Finding::Shown { proof, why } if verdict.cause.is_none() => {
+                verdict.cause = Some(row.name);
+                verdict.why = why;
+                verdict.proof.extend(proof);
+                verdict.cure = (row.cure)(view, why);
+            }
+            Finding::Shown { .. } => verdict.undecided.push(Undecided {
+                cause: row.name,
+                why: "its signs are there as well, beside those of a cause that comes before it".into(),
+                collect: vec!["the same cell with the named cause cured".into()],
+            }),
+            Finding::Excluded(line) => verdict.ruled_out.push(RuledOut { cause: row.name, line }),
+            Finding::Open { why, collect } => verdict.undecided.push(Undecided { cause: row.name, why, collect }),
+        }
+    }
+    if verdict.cause.is_none() {
+        verdict.cause = Some(CauseName::Undetermined);
+        verdict.undecided.extend(beyond::left_open(view));
+    }
+}
+
+/// What the health check saw, in one line.
+fn probe_line(view: &View<'_>, summary: &Summary) -> Option<ProofLine> {
+    if summary.sent == 0 {
+        return None;
+    }
+    let Some(first) = &summary.first_failure else {
+        return Some(ProofLine::new(
+            "probe",
+            format!("{} of {} passed", count(summary.ok), count(summary.sent)),
+            "no probe failed",
+        ));
+    };
+    let kinds: Vec<String> = summary
+        .outcomes
+        .iter()
+        .filter(|(outcome, _)| !outcome.passed())
+        .map(|(&outcome, n)| format!("{} {n}", outcome_name(outcome)))
+        .collect();
+    let text = match summary.would_restart_ns {
+        Some(ns) => format!(
+            "{} in a row: liveness restarts the container {} after the first probe",
+            view.record.probe.plan.failure_threshold,
+            time(ns)
+        ),
+        None => "liveness would not have restarted the container".to_owned(),
+    };
+    let value = format!("{} of {} failed: {}", count(summary.failed()), count(summary.sent), kinds.join(", "));
+    Some(ProofLine::new("probe", value, text).at(first.started_ns))
+}
+
+/// How near a healthy cell came to its limits.
+fn headroom(view: &View<'_>) -> Vec<ProofLine> {
+    let descriptors = view.targets.iter().map(|t| ProofLine::new(t.series_name(), t.fullest(), "descriptors at most"));
+    let queue = view.queue.iter().map(|q| {
+        ProofLine::new(format!("listener.{}.recv_q", q.name), q.fullest(), "connections waiting to be accepted at most")
+    });
+    descriptors.chain(queue).collect()
+}

@@ -1,0 +1,207 @@
+//! A record as the rows of the cause table want it: derived quantities, each absent where it was not read. Pure.
+
+use std::net::SocketAddr;
+
+use brimful_loadgen::probe::Sample;
+
+use super::descriptors::Descriptors;
+use super::queue::Queue;
+use super::spans::{interval_ns, known};
+use super::words::nanos;
+use crate::evidence::record::{EarlyEnd, Record, Role};
+use crate::evidence::series::Series;
+use crate::plan::cell::KnobValue;
+
+/// A record and what follows from it.
+pub(crate) struct View<'a> {
+    /// The record itself.
+    pub(crate) record: &'a Record,
+    /// The end of what was watched, in nanoseconds since the start of the cell.
+    pub(crate) end_ns: u64,
+    /// The probe's time-out, in nanoseconds.
+    pub(crate) timeout_ns: u64,
+    /// The probes that did not pass, in order.
+    pub(crate) failed: Vec<&'a Sample>,
+    /// The accept queue the probe has to pass; `None` where it was not read.
+    pub(crate) queue: Option<Queue<'a>>,
+    /// The processes that serve the probe, as far as their descriptors were read.
+    pub(crate) targets: Vec<Descriptors<'a>>,
+    /// Which target process serves the probe.
+    pub(crate) shard: u32,
+}
+
+impl<'a> View<'a> {
+    /// Looks at a record.
+    pub(crate) fn of(record: &'a Record) -> Self {
+        let last_probe = record.probe.samples.iter().map(|s| s.ended_ns).max().unwrap_or(0);
+        let end_ns = record.duration_ns.max(last_probe);
+        let shard = serving_shard(record);
+        let per_connection = 1 + u64::from(record.cell.target.plan.extra_fds_per_connection);
+        let targets = record.evidence.processes.iter().filter(|p| p.role == Role::Target && p.shard == shard);
+        Self {
+            record,
+            end_ns,
+            timeout_ns: nanos(record.probe.plan.timeout),
+            failed: record.probe.samples.iter().filter(|s| !s.outcome.passed()).collect(),
+            queue: probed_listener(record).and_then(|(name, l)| Queue::of(name, l, end_ns)),
+            targets: targets.filter_map(|p| Descriptors::of(p, per_connection, end_ns)).collect(),
+            shard,
+        }
+    }
+
+    /// A counter of the server's namespace, if it was read.
+    pub(crate) fn counter(&self, name: &str) -> Option<&'a Series> {
+        self.record.evidence.server.counters.get(name).and_then(known)
+    }
+
+    /// How much a counter of the server's namespace grew; `None` where it was not read, or ran backwards.
+    pub(crate) fn grew(&self, name: &str) -> Option<u64> {
+        self.counter(name).and_then(|s| s.last.checked_sub(s.first))
+    }
+
+    /// How much a counter of the server's namespace grew within one of its readings around an instant.
+    pub(crate) fn grew_near(&self, name: &str, at_ns: u64) -> Option<u64> {
+        let series = self.counter(name)?;
+        let slack = interval_ns(series, self.end_ns);
+        series.at(at_ns.saturating_add(slack)).checked_sub(series.at(at_ns.saturating_sub(slack)))
+    }
+
+    /// Connections taken from the accept queues between two instants: those that entered a queue (`Tcp.PassiveOpens`,
+    /// counted in `tcp_create_openreq_child`) less what the queues grew by. `None` where either was not read.
+    pub(crate) fn taken_between(&self, from_ns: u64, to_ns: u64) -> Option<u64> {
+        let entered = self.counter("Tcp.PassiveOpens")?;
+        let waiting = |t: u64| -> Option<u64> {
+            let mut sum = 0_u64;
+            for listener in self.record.evidence.server.listeners.values() {
+                sum = sum.saturating_add(known(&listener.recv_q)?.at(t));
+            }
+            Some(sum)
+        };
+        let (before, after) = (waiting(from_ns)?, waiting(to_ns)?);
+        Some((entered.at(to_ns).saturating_add(before)).saturating_sub(entered.at(from_ns).saturating_add(after)))
+    }
+
+    /// New connections a second while the load grew; `None` when fewer than two were attempted at different instants.
+    pub(crate) fn arrivals_per_s(&self) -> Option<f64> {
+        let outcome = &self.record.load.outcome;
+        let (first, last) = (outcome.first_attempt_ns?, outcome.last_attempt_ns?);
+        let ns = last.checked_sub(first).filter(|&ns| ns > 0)?;
+        Some(outcome.attempted as f64 * 1e9 / ns as f64)
+    }
+
+    /// New connections between two instants, the load being evenly spaced by design.
+    pub(crate) fn arrivals_between(&self, from_ns: u64, to_ns: u64) -> Option<u64> {
+        let outcome = &self.record.load.outcome;
+        let (first, last) = (outcome.first_attempt_ns?, outcome.last_attempt_ns?);
+        let ns = to_ns.min(last).saturating_sub(from_ns.max(first));
+        Some((self.arrivals_per_s()? * ns as f64 / 1e9).round() as u64)
+    }
+
+    /// A sysctl as it was given; where it is no axis, as the scenario set it. `None` where nothing says.
+    pub(crate) fn sysctl(&self, name: &str) -> Option<u64> {
+        if let Some(knob) = self.record.knobs.get(&format!("sysctl.{name}")) {
+            return knob.given.as_ref().and_then(as_number);
+        }
+        self.record.cell.sysctls.get(name).and_then(|text| text.trim().parse().ok())
+    }
+
+    /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's.
+    pub(crate) fn backlog_asked(&self) -> u64 {
+        let port = self.record.probe.plan.address.port();
+        let said = self.record.target.ready.iter().flat_map(|r| &r.listening).find(|l| l.address.port() == port);
+        u64::from(said.map_or(self.record.cell.target.plan.backlog, |l| l.backlog))
+    }
+
+    /// How often the serving process met an errno at accept or at an extra descriptor, by its own account. Extra evidence: a verdict never needs it.
+    pub(crate) fn own_account(&self, errno: &str) -> Option<u64> {
+        let outcome = self.record.target.outcomes.get(self.shard as usize)?.as_ref()?;
+        let of = |errors: &std::collections::BTreeMap<String, u64>| errors.get(errno).copied().unwrap_or(0);
+        Some(of(&outcome.accept_errors) + of(&outcome.extra_fd_errors))
+    }
+
+    /// The end of the serving process, where it ended by itself.
+    pub(crate) fn early_end(&self) -> Option<&'a EarlyEnd> {
+        self.record.target.early_ends.iter().find(|end| end.shard == self.shard)
+    }
+
+    /// Why a source of evidence was not available, by the beginning of its name.
+    pub(crate) fn unavailable(&self, source: &str) -> Option<&'a str> {
+        let mut sources = self.record.evidence.sources.iter().filter(|s| s.name.starts_with(source));
+        sources.find_map(|s| s.unavailable_because.as_deref())
+    }
+
+    /// Whether a cause that explains so many of the failed probes explains the outcome: more than half of them.
+    pub(crate) fn explains_most(&self, explained: usize) -> bool {
+        explained * 2 > self.failed.len()
+    }
+}
+
+/// The port of a listener's name, `127.0.0.1:8080`, `[::]:8080` or `*:8080`.
+fn port_of(name: &str) -> Option<u16> {
+    name.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+}
+
+/// The listener the probe goes to: that of its very address, or else one on its port (`0.0.0.0`, `[::]`).
+fn probed_listener(record: &Record) -> Option<(&str, &crate::evidence::record::ListenerEvidence)> {
+    let address: SocketAddr = record.probe.plan.address;
+    let listeners = &record.evidence.server.listeners;
+    let exact = listeners.get_key_value(&address.to_string());
+    let any = || listeners.iter().find(|(name, _)| port_of(name) == Some(address.port()));
+    exact.or_else(any).map(|(name, listener)| (name.as_str(), listener))
+}
+
+/// The target process behind the probe's port: the one that said it listens there, or else the first.
+fn serving_shard(record: &Record) -> u32 {
+    let port = record.probe.plan.address.port();
+    let listens = |r: &brimful_target::Ready| r.listening.iter().any(|l| l.address.port() == port);
+    record.target.ready.iter().position(listens).and_then(|i| u32::try_from(i).ok()).unwrap_or(0)
+}
+
+fn as_number(value: &KnobValue) -> Option<u64> {
+    match value {
+        KnobValue::Number(n) => Some(*n),
+        KnobValue::Word(text) => text.trim().parse().ok(),
+        KnobValue::Switch(on) => Some(u64::from(*on)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::support;
+
+    #[test]
+    fn an_absent_counter_is_not_zero() {
+        let record = support::without_counters(support::healthy(), &["TcpExt.TCPReqQFullDrop"]);
+        let view = View::of(&record);
+        assert_eq!((view.grew("TcpExt.TCPReqQFullDrop"), view.grew("TcpExt.ListenDrops")), (None, Some(0)));
+    }
+
+    #[test]
+    fn a_counter_that_ran_backwards_is_unknown() {
+        let mut record = support::healthy();
+        record
+            .evidence
+            .server
+            .counters
+            .insert("Tcp.OutRsts".into(), Series { first: 9, last: 3, max: 9, reads: 2, points: vec![(0, 9), (5, 3)] });
+        assert_eq!(View::of(&record).grew("Tcp.OutRsts"), None);
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_found_by_port() {
+        let mut record = support::healthy();
+        let listener = record.evidence.server.listeners.remove(support::ADDRESS).unwrap();
+        record.evidence.server.listeners.insert("[::]:23380".into(), listener);
+        assert_eq!(View::of(&record).queue.unwrap().name, "[::]:23380");
+    }
+
+    #[test]
+    fn what_enters_and_does_not_wait_was_taken() {
+        let record = support::healthy();
+        let view = View::of(&record);
+        let taken = view.taken_between(0, 11_000_000_000).unwrap();
+        assert!((11_900..=12_020).contains(&taken), "{taken}");
+        assert_eq!(view.arrivals_per_s().map(f64::round), Some(4_000.0));
+    }
+}
