@@ -81,3 +81,43 @@ fn discard(stream: &TcpStream) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::plan::{Accept, OnEmfile, Plan};
+
+    #[test]
+    fn half_a_sentence_is_not_waited_for_longer_than_patience() {
+        let rest = Rest::new(&Plan {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            backlog: 1,
+            health_path: "/healthz".to_owned(),
+            health_listen: None,
+            accept: Accept::Drain,
+            accept_pause: None,
+            on_emfile: OnEmfile::Spin,
+            raise_nofile: false,
+            extra_fds_per_connection: 0,
+        })
+        .unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        std::io::Write::write_all(&mut client, b"GET /hea").unwrap();
+
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let over = runtime.block_on(exchange(server.into(), &rest, Duration::from_millis(1))).unwrap();
+
+        assert!(over.is_none());
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut client, &mut said).unwrap();
+        assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("Connection: close"), "{said}");
+        assert_eq!(rest.counters.snapshot().other_answers, 1);
+    }
+}

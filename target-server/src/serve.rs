@@ -65,7 +65,7 @@ impl Server {
 
     /// Serves until `stop` is there, or until a failing accept ends the server (`on-emfile = "exit"`, told by
     /// [`Outcome::exited_on_emfile`]; the caller then ends the process with an error). Closes only the connections that are
-    /// being answered: the others, and the listeners, stay open until the server is dropped.
+    /// being answered: the others, and the listeners, stay open until the server is dropped. To be called once.
     ///
     /// `started` gives the start of the cell in nanoseconds of [`clock::monotonic_ns`](crate::clock::monotonic_ns), from
     /// which the pauses of the accept loop count; without it (`None`, or never) there are no pauses.
