@@ -1,0 +1,40 @@
+//! What the tests of the probe's parts share.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::*;
+
+/// An httpGet of `/healthz` with the kubelet's defaults.
+pub(in crate::probe) fn plan() -> ProbePlan {
+    ProbePlan {
+        action: Action::HttpGet { path: "/healthz".to_owned() },
+        address: SocketAddr::from(([127, 0, 0, 1], 9)),
+        period: Duration::from_secs(10),
+        timeout: Duration::from_secs(1),
+        initial_delay: Duration::ZERO,
+        failure_threshold: 3,
+        success_threshold: 1,
+    }
+}
+
+/// Samples written as `+` passed, `-` failed, `?` discarded: one a second from 5 s on, each taking half a second.
+pub(in crate::probe) fn samples_of(results: &str) -> Vec<Sample> {
+    let sample = |(seq, result): (usize, char)| {
+        let intended_ns = (5 + seq as u64) * 1_000_000_000;
+        Sample {
+            seq: seq as u64,
+            intended_ns,
+            started_ns: intended_ns,
+            ended_ns: intended_ns + 500_000_000,
+            connect_ns: Some(1),
+            first_byte_ns: None,
+            outcome: if result == '+' { Outcome::Ok } else { Outcome::ResponseTimeout },
+            status: None,
+            message: String::new(),
+            missed_ticks: 0,
+            discarded: result == '?',
+        }
+    };
+    results.chars().enumerate().map(sample).collect()
+}
