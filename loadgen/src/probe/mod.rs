@@ -4,12 +4,26 @@
 //! a new connection each time, one deadline over the whole probe, 200 to 399 passes, no retry of a probe that failed,
 //! a serial worker on a ticker.
 //!
-//! When it probes and what becomes of its samples ([`Ticker`], [`would_restart_at_ns`], [`Summary`]) is pure.
+//! [`run`] is the hand; what it is told and what becomes of its samples ([`Ticker`], [`would_restart_at_ns`],
+//! [`Summary`]) is pure.
 
 mod plan;
 mod sample;
 
 mod ticker;
+
+mod alarm;
+mod closer;
+mod connect;
+mod marks;
+
+mod classify;
+mod redirect;
+mod wording;
+
+mod attempt;
+mod http;
+mod run;
 
 mod summary;
 mod threshold;
@@ -18,6 +32,7 @@ mod threshold;
 mod tests;
 
 pub use plan::{Action, ProbePlan};
+pub use run::{ProbeError, run};
 pub use sample::{Outcome, Sample};
 pub use summary::Summary;
 pub use threshold::{out_of_service_at_ns, would_restart_at_ns};

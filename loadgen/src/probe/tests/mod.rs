@@ -38,3 +38,8 @@ pub(in crate::probe) fn samples_of(results: &str) -> Vec<Sample> {
     };
     results.chars().enumerate().map(sample).collect()
 }
+
+/// Runs a future on a runtime of this thread.
+pub(in crate::probe) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
+}
