@@ -1,7 +1,12 @@
-//! What the tests of the probe's parts share.
+//! The probe against real sockets on loopback, and what the tests of its parts share.
+
+mod http;
+mod tcp;
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use brimful_target::clock::monotonic_ns;
 
 use super::*;
 
@@ -42,4 +47,23 @@ pub(in crate::probe) fn samples_of(results: &str) -> Vec<Sample> {
 /// Runs a future on a runtime of this thread.
 pub(in crate::probe) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap().block_on(future)
+}
+
+/// The first `n` samples of a plan.
+fn take(n: usize, plan: &ProbePlan) -> Vec<Sample> {
+    let enough = tokio::sync::Notify::new();
+    let mut samples = Vec::new();
+    let on_sample = |sample: &Sample| {
+        samples.push(sample.clone());
+        if samples.len() == n {
+            enough.notify_one();
+        }
+    };
+    block_on(run(plan, monotonic_ns(), None, enough.notified(), on_sample)).unwrap();
+    samples
+}
+
+/// One probe of this address with this timeout.
+fn one(action: Action, address: SocketAddr, timeout: Duration) -> Sample {
+    take(1, &ProbePlan { action, address, timeout, ..plan() }).remove(0)
 }
