@@ -59,7 +59,12 @@ impl Latency {
 
     /// Records one latency in nanoseconds; 0 is recorded as 1, the smallest value a histogram tells apart.
     pub fn record(&mut self, nanoseconds: u64) {
-        self.0.saturating_record(nanoseconds.max(1));
+        // Not `saturating_record`: that one clamps to the present range instead of growing it.
+        let value = nanoseconds.max(1);
+        if self.0.record(value).is_err() {
+            // Only a value beyond every resize, some 292 years, comes here.
+            self.0.saturating_record(value);
+        }
     }
 
     /// Adds every value of another histogram to this one. Merging is associative and commutative.
@@ -235,6 +240,13 @@ mod tests {
             prop_assert_eq!(&left, &right);
             prop_assert_eq!(left.count(), a.count() + b.count() + c.count());
         }
+    }
+
+    #[test]
+    fn a_histogram_grows_with_its_values() {
+        let latency = of(&[1, 500_000_000]);
+        assert!((499_500_000..=500_500_000).contains(&latency.max()), "{}", latency.max());
+        assert_eq!(latency.quantile(0.5), 1);
     }
 
     #[test]
