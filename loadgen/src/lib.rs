@@ -5,6 +5,7 @@
 //! `hold` and `probe::run` are the hands.
 
 pub mod address;
+pub mod hold;
 pub mod latency;
 pub mod outcome;
 pub mod pace;
