@@ -331,7 +331,9 @@ fn project() -> anyhow::Result<Tree> {
         }
         Ok(())
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("bench has no parent folder")?;
+    // Asked at run time: a build folder that was moved or shared would otherwise lead to another copy of the project.
+    let bench = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let root = Path::new(&bench).parent().context("bench has no parent folder")?;
     let mut tree = Tree::new();
     for folder in ["target-server", "loadgen", "bench"] {
         for part in ["src", "tests", "benches"].map(|part| root.join(folder).join(part)) {
