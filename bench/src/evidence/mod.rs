@@ -1,4 +1,9 @@
 //! What was seen: the record in the middle, which measuring writes and judging reads. Neither knows the other. Pure.
 
+pub mod counters;
+pub mod per_cpu;
+pub mod proc;
+
+pub mod counter_log;
 pub mod record;
 pub mod series;
