@@ -1,6 +1,7 @@
 //! What was seen: the record in the middle, which measuring writes and judging reads. Neither knows the other. Pure.
 
 pub mod counters;
+pub mod inet_diag;
 pub mod per_cpu;
 pub mod proc;
 
