@@ -6,5 +6,9 @@ pub mod per_cpu;
 pub mod proc;
 
 pub mod counter_log;
+pub mod listener_log;
+pub mod named_log;
+pub mod socket_log;
+
 pub mod record;
 pub mod series;
