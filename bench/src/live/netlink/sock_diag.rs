@@ -96,7 +96,7 @@ impl SockDiag {
     ///
     /// # Errors
     ///
-    /// [`SockDiagError`]; the next question can be asked after any of them.
+    /// [`SockDiagError`]. The next question may be asked all the same; after a lost answer it may be refused as well, once.
     pub fn states<T>(
         &mut self,
         family: Family,

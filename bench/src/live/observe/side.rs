@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use super::budget::Budget;
 use super::file::ProcFile;
 use super::meter::{Meter, merge};
-use super::plain::PlainFile;
+use super::plain::{PerCpuFile, PlainFile};
 use crate::evidence::counter_log::CounterLog;
 use crate::evidence::inet_diag::{Entry, Family, State};
 use crate::evidence::listener_log::{ListenerLog, ListenerReading};
 use crate::evidence::named_log::NamedLog;
-use crate::evidence::per_cpu;
 use crate::evidence::proc::sockstat;
 use crate::evidence::record::{NamespaceEvidence, Source};
 use crate::evidence::socket_log::{SocketLog, Tally};
@@ -19,9 +17,6 @@ use crate::live::netlink::sock_diag::{SockDiag, SockDiagError};
 /// Counters whose growth says that connections are being turned away (`net/ipv4/tcp_input.c`, `tcp_conn_request`).
 const ALARMS: [&str; 4] =
     ["TcpExt.ListenOverflows", "TcpExt.ListenDrops", "TcpExt.TCPReqQFullDrop", "TcpExt.TCPReqQFullDoCookies"];
-
-/// Tables with a row for each processor cost the more the more processors there are; they may take a 500th of a core.
-const PER_CPU_SHARE: u64 = 500;
 
 /// Which end of the connections a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +45,7 @@ pub struct Side {
     snmp: CounterFile,
     sockstat: PlainFile,
     sockstat6: PlainFile,
-    tables: Vec<PerCpuFile>,
+    conntrack: PerCpuFile,
     named: NamedLog,
     diag: Option<SockDiag>,
     listeners: Meter,
@@ -64,13 +59,6 @@ struct CounterFile {
     meter: Meter,
     file: Option<ProcFile>,
     log: CounterLog,
-}
-
-#[derive(Debug)]
-struct PerCpuFile {
-    plain: PlainFile,
-    group: &'static str,
-    budget: Budget,
 }
 
 impl Side {
@@ -89,22 +77,13 @@ impl Side {
             listeners.give_up(error);
             states.give_up(error);
         }
-        let table = |source, group, path: &str| PerCpuFile {
-            plain: PlainFile::open(source, &net.join(path)),
-            group,
-            budget: Budget::one_in(PER_CPU_SHARE),
-        };
         Self {
             name,
             netstat: CounterFile::open("netstat", &net.join("netstat")),
             snmp: CounterFile::open("snmp", &net.join("snmp")),
             sockstat: PlainFile::open("sockstat", &net.join("sockstat")),
             sockstat6: PlainFile::open("sockstat6", &net.join("sockstat6")),
-            tables: vec![
-                table("conntrack", "nf_conntrack", "stat/nf_conntrack"),
-                table("arp_cache", "arp_cache", "stat/arp_cache"),
-                table("ndisc_cache", "ndisc_cache", "stat/ndisc_cache"),
-            ],
+            conntrack: PerCpuFile::open("conntrack", "nf_conntrack", &net.join("stat/nf_conntrack")),
             named: NamedLog::default(),
             diag: diag.ok(),
             listeners,
@@ -133,13 +112,7 @@ impl Side {
         if let Some(count) = self.named.last("sockstat.TCP.tw") {
             self.socket_log.record_all(at_ns, State::TIME_WAIT, count);
         }
-        for table in self.tables.iter_mut().filter(|table| table.budget.allows(at_ns, false)) {
-            let (named, group) = (&mut self.named, table.group);
-            let each = |name: &str, value| named.record(at_ns, &[group, name], value);
-            if let Some(cost_ns) = table.plain.sample(buffer, |text| per_cpu::stat_table(text, each)) {
-                table.budget.spend(at_ns, cost_ns);
-            }
-        }
+        self.conntrack.sample(at_ns, buffer, &mut self.named);
         self.sample_listeners(at_ns);
     }
 
@@ -171,7 +144,7 @@ impl Side {
     /// What was seen, and the account of each source, named with its side where there are two.
     pub(super) fn finish(self, both: bool, sources: &mut Vec<Source>) -> NamespaceEvidence {
         let side = both.then(|| self.name.text());
-        let plain = [self.sockstat, self.sockstat6].into_iter().chain(self.tables.into_iter().map(|t| t.plain));
+        let plain = [self.sockstat, self.sockstat6, self.conntrack.plain].into_iter();
         let meters = [self.netstat.meter, self.snmp.meter].into_iter().chain(plain.map(|file| file.meter));
         for meter in meters.chain([self.listeners, self.states]) {
             merge(sources, meter.into_source(side));
