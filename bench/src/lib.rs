@@ -5,4 +5,6 @@
 
 pub mod plan;
 
+pub mod live;
+
 pub mod evidence;
