@@ -5,6 +5,8 @@
 
 pub mod plan;
 
+pub mod live;
+
 pub mod evidence;
 
 pub mod judge;

@@ -4,7 +4,10 @@
 //! (`pace`, `address`, `latency`, `outcome`, `probe::ticker`, `probe::threshold`) own no clock, file or socket;
 //! `hold` and `probe::run` are the hands.
 
+pub mod address;
+pub mod hold;
 pub mod latency;
 pub mod outcome;
+pub mod pace;
 pub mod plan;
 pub mod probe;

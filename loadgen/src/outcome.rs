@@ -64,7 +64,9 @@ pub struct LoadOutcome {
     pub failures: Vec<Failure>,
     /// From the call of `connect(2)` to its completion, for every established connection, in nanoseconds.
     pub connect_latency: Latency,
-    /// How late each attempt was behind its intended instant, in nanoseconds.
+    /// How late each attempt was behind its intended instant, in nanoseconds, taken right before `connect(2)` or the
+    /// failure that came before it. Empty for a ramp of zero: there every instant is the start, and lateness would
+    /// only say how long opening took.
     pub lag: Latency,
     /// When the first attempt was made, in nanoseconds since the start of the cell; `None` when there was none.
     pub first_attempt_ns: Option<u64>,
@@ -72,6 +74,107 @@ pub struct LoadOutcome {
     pub last_attempt_ns: Option<u64>,
     /// When the last handshake was completed.
     pub last_established_ns: Option<u64>,
-    /// The load as it grew, at most one point each 100 ms and shard, in time order.
+    /// The load as it grew, in time order: at most one point each 100 ms and shard, and one at the end. Before its
+    /// first point a load is empty.
     pub timeline: Vec<LoadPoint>,
 }
+
+impl LoadOutcome {
+    /// Adds `count` failures of a kind; `errno` is its name, as in [`Failure::errno`]. Rows stay sorted, one a kind.
+    pub fn add_failure(&mut self, phase: Phase, errno: &str, count: u64) {
+        let kind = |row: &Failure| row.phase.cmp(&phase).then_with(|| row.errno.as_str().cmp(errno));
+        match self.failures.binary_search_by(kind) {
+            Ok(at) => {
+                if let Some(row) = self.failures.get_mut(at) {
+                    row.count = row.count.saturating_add(count);
+                }
+            }
+            Err(_) if count == 0 => {}
+            Err(at) => self.failures.insert(at, Failure { phase, errno: errno.to_owned(), count }),
+        }
+    }
+
+    /// Adds what another shard came to. Associative and commutative, with an empty outcome as neutral element, so
+    /// shards may be merged in any order.
+    ///
+    /// Counts add up, instants widen, and timelines are added as step functions: the merged one has a point wherever
+    /// either has one, so it is as long as both; see [`LoadOutcome::thin_timeline`].
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.requested, other.requested),
+            (&mut self.attempted, other.attempted),
+            (&mut self.established, other.established),
+            (&mut self.held, other.held),
+            (&mut self.pending, other.pending),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+        for row in &other.failures {
+            self.add_failure(row.phase, &row.errno, row.count);
+        }
+        self.connect_latency.merge(&other.connect_latency);
+        self.lag.merge(&other.lag);
+        self.first_attempt_ns = earlier(self.first_attempt_ns, other.first_attempt_ns);
+        // `None` is below every instant, which is right for the latest.
+        self.last_attempt_ns = self.last_attempt_ns.max(other.last_attempt_ns);
+        self.last_established_ns = self.last_established_ns.max(other.last_established_ns);
+        self.timeline = sum_of_steps(&self.timeline, &other.timeline);
+    }
+
+    /// Established connections per second, from the first attempt to the last completed handshake. `None` when none
+    /// was established, or when all of it happened within one nanosecond.
+    #[must_use]
+    pub fn rate_per_s(&self) -> Option<f64> {
+        let span_ns = self.last_established_ns?.checked_sub(self.first_attempt_ns?).filter(|&span| span > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "connections and nanoseconds of a run are far below 2^52")]
+        let rate = self.established as f64 * 1e9 / span_ns as f64;
+        Some(rate)
+    }
+
+    /// Keeps at most `most` points of the timeline (2 or more), evenly chosen, the last always among them. Not before
+    /// merging: points left out of a step function are steps taken late.
+    pub fn thin_timeline(&mut self, most: usize) {
+        let last = self.timeline.len().saturating_sub(1);
+        let stride = last.div_ceil(most.max(2) - 1).max(1);
+        let mut index = 0_usize;
+        self.timeline.retain(|_| {
+            let keep = (last - index).is_multiple_of(stride);
+            index += 1;
+            keep
+        });
+    }
+}
+
+/// The sum of two timelines, each taken as a function that keeps the value of its last point, and is 0 before the first.
+fn sum_of_steps(a: &[LoadPoint], b: &[LoadPoint]) -> Vec<LoadPoint> {
+    let mut sum = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let (mut at_a, mut at_b) = (LoadPoint::default(), LoadPoint::default());
+    while let Some(at_ns) = earlier(a.peek().map(|p| p.at_ns), b.peek().map(|p| p.at_ns)) {
+        while let Some(point) = a.next_if(|p| p.at_ns == at_ns) {
+            at_a = *point;
+        }
+        while let Some(point) = b.next_if(|p| p.at_ns == at_ns) {
+            at_b = *point;
+        }
+        sum.push(LoadPoint {
+            at_ns,
+            attempted: at_a.attempted.saturating_add(at_b.attempted),
+            established: at_a.established.saturating_add(at_b.established),
+            held: at_a.held.saturating_add(at_b.held),
+            failed: at_a.failed.saturating_add(at_b.failed),
+        });
+    }
+    sum
+}
+
+/// The smaller of two instants, of which either may be missing.
+fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests;

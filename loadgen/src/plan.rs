@@ -55,3 +55,42 @@ pub struct LoadPlan {
     /// Where they go, in turn; at least one.
     pub destinations: Vec<SocketAddr>,
 }
+
+/// Descriptors that a worker needs besides its connections: standard streams, epoll, timer, the pipes to its parent,
+/// and as many again for what a runtime or a library opens. Counted at about 20; a margin of three times that costs
+/// one shard in 300 at the usual hard limit of 20,000.
+pub const OWN_DESCRIPTORS: u64 = 64;
+
+/// How many shards `connections` need, when each process may raise its descriptor limit to `nofile_hard`
+/// (`RLIMIT_NOFILE`, `getrlimit(2)`) and keeps [`OWN_DESCRIPTORS`] of them for itself. At least 1. A limit at or below
+/// that margin counts as room for one connection: such a plan needs absurdly many processes, and the cost says so.
+#[must_use]
+pub fn shards_needed(connections: u64, nofile_hard: u64) -> u32 {
+    let each = nofile_hard.saturating_sub(OWN_DESCRIPTORS).max(1);
+    u32::try_from(connections.div_ceil(each)).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn shards_are_enough_and_not_one_too_many(connections in 1_u64..10_000_000, hard in 65_u64..2_000_000) {
+            let room = hard - OWN_DESCRIPTORS;
+            let shards = u64::from(shards_needed(connections, hard));
+            prop_assert!(shards * room >= connections);
+            prop_assert!((shards - 1) * room < connections);
+        }
+    }
+
+    #[test]
+    fn no_load_has_one_shard_and_no_limit_is_too_small_to_answer() {
+        assert_eq!(shards_needed(0, 20_000), 1);
+        assert_eq!(shards_needed(1_000_000, 20_000), 51);
+        assert_eq!(shards_needed(10, 3), 10);
+        assert_eq!(shards_needed(u64::MAX, 0), u32::MAX);
+    }
+}

@@ -60,7 +60,8 @@ pub struct Plan {
     pub backlog: u32,
     /// The path that answers 200; any other path answers 404.
     pub health_path: String,
-    /// A second listener for health checks alone; `None` serves them on `listen`.
+    /// A second listener for health checks alone; `None` serves them on `listen`. `listen` answers `health_path` in both
+    /// cases, and both draw on the same descriptors: at `EMFILE` neither can accept.
     pub health_listen: Option<SocketAddr>,
     /// How connections are taken from the queue of `listen` (a separate health listener always drains).
     pub accept: Accept,

@@ -44,7 +44,8 @@ pub struct Outcome {
     pub health_answers: u64,
     /// Requests answered otherwise.
     pub other_answers: u64,
-    /// Failures of `accept4` by errno name. `EAGAIN` is not a failure.
+    /// Failures of `accept4` by errno name. `EAGAIN` is not a failure. `ENOSPC`, which `accept4` never gives, is a connection
+    /// closed because the epoll set would not watch it (`fs.epoll.max_user_watches`).
     pub accept_errors: BTreeMap<String, u64>,
     /// Extra descriptors that could not be opened for a connection, by errno name; the connection was then closed.
     pub extra_fd_errors: BTreeMap<String, u64>,

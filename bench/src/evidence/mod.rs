@@ -1,4 +1,14 @@
 //! What was seen: the record in the middle, which measuring writes and judging reads. Neither knows the other. Pure.
 
+pub mod counters;
+pub mod inet_diag;
+pub mod per_cpu;
+pub mod proc;
+
+pub mod counter_log;
+pub mod listener_log;
+pub mod named_log;
+pub mod socket_log;
+
 pub mod record;
 pub mod series;

@@ -1,11 +1,39 @@
 //! A kubelet's health check, to the letter.
 //!
 //! The rules are the kubelet's own (`pkg/probe/http/http.go`, `pkg/probe/tcp/tcp.go`, `pkg/kubelet/prober/worker.go`):
-//! a new connection each time, one deadline over the whole probe, 200 to 399 passes, no retry inside one probe,
+//! a new connection each time, one deadline over the whole probe, 200 to 399 passes, no retry of a probe that failed,
 //! a serial worker on a ticker.
+//!
+//! [`run`] is the hand; what it is told and what becomes of its samples ([`Ticker`], [`would_restart_at_ns`],
+//! [`Summary`]) is pure.
 
 mod plan;
 mod sample;
 
+mod ticker;
+
+mod alarm;
+mod closer;
+mod connect;
+mod marks;
+
+mod classify;
+mod redirect;
+mod wording;
+
+mod attempt;
+mod http;
+mod run;
+
+mod summary;
+mod threshold;
+
+#[cfg(test)]
+mod tests;
+
 pub use plan::{Action, ProbePlan};
+pub use run::{ProbeError, run};
 pub use sample::{Outcome, Sample};
+pub use summary::Summary;
+pub use threshold::{out_of_service_at_ns, would_restart_at_ns};
+pub use ticker::{Due, Ticker};

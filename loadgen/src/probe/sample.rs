@@ -18,7 +18,8 @@ pub enum Outcome {
     Reset,
     /// An answer outside 200 to 399, or one that is not HTTP.
     BadStatus,
-    /// The prober could not even try: its own descriptors, ports, memory or routes.
+    /// The prober could not even try: its own descriptors, ports, memory or routes, or a redirect to TLS, which it
+    /// does not speak.
     LocalError,
 }
 
@@ -54,6 +55,11 @@ pub struct Sample {
     pub message: String,
     /// Ticks dropped between the probe before and this one, because the prober was busy.
     pub missed_ticks: u64,
+    /// Whether the kubelet would have thrown the result away: the status line came, but the body broke or stalled in
+    /// each of the attempts (`maxProbeRetries`) it makes then, each with a timeout of its own. Such a probe failed, and
+    /// still counts to no threshold. Its phases, outcome and message are those of the last attempt.
+    #[serde(default)]
+    pub discarded: bool,
 }
 
 impl Sample {

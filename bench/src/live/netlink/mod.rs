@@ -1,0 +1,3 @@
+//! Conversations with the kernel over netlink.
+
+pub mod sock_diag;

@@ -1,0 +1,142 @@
+//! The observer: samples both ends' namespaces and every process of the cell, from outside, on the caller's schedule.
+//!
+//! It must not judge, must not wait for anything that may not come, and must not cost more than it tells: every source
+//! has an account, and what grows with the connections held is read on a budget.
+
+mod budget;
+mod file;
+mod host;
+mod meter;
+mod plain;
+mod process;
+mod side;
+
+use std::path::PathBuf;
+
+pub use budget::Budget;
+pub use side::{Side, SideName};
+
+use host::Host;
+use process::{Units, Watched};
+
+use crate::evidence::record::{Evidence, Role};
+
+/// Dumps of connections by state, on both sides together, may take a hundredth of a core.
+const STATES_SHARE: u64 = 100;
+
+/// What one round saw, for the live view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// When, in nanoseconds since the start of the cell.
+    pub at_ns: u64,
+    /// Connections waiting at the listener on the first of the target's ports, the fullest where there are several.
+    pub recv_q: Option<u64>,
+    /// Its limit; the queue holds one more.
+    pub limit: Option<u64>,
+    /// Its drops so far.
+    pub drops: Option<u64>,
+    /// Open descriptors of the target's first shard.
+    pub target_descriptors: Option<u64>,
+    /// Its soft `RLIMIT_NOFILE`.
+    pub target_nofile_soft: Option<u64>,
+}
+
+/// Watches one cell.
+#[derive(Debug)]
+pub struct Observer {
+    proc_root: PathBuf,
+    server: Side,
+    client: Option<Side>,
+    host: Host,
+    processes: Vec<Watched>,
+    units: Units,
+    states: Budget,
+    alarms: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+impl Observer {
+    /// An observer of the namespaces where the target listens and, where it is another one, where the load is.
+    /// `proc_root` is `/proc`; of the target's ports the first is the one that the live view shows.
+    #[must_use]
+    pub fn new(proc_root: PathBuf, mut server: Side, mut client: Option<Side>, target_ports: &[u16]) -> Self {
+        server.aim(target_ports);
+        if let Some(client) = &mut client {
+            client.aim(target_ports);
+        }
+        Self {
+            host: Host::open(&proc_root),
+            proc_root,
+            server,
+            client,
+            processes: Vec::new(),
+            units: Units::of_this_machine(),
+            states: Budget::one_in(STATES_SHARE),
+            alarms: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Watches one more process from the next round on. One that is gone already is recorded without readings.
+    pub fn watch(&mut self, role: Role, shard: u32, pid: u32) {
+        self.processes.push(Watched::open(&self.proc_root, role, shard, pid));
+    }
+
+    /// One round, at nanoseconds since the start of the cell. Rounds come in time order.
+    pub fn sample(&mut self, at_ns: u64) -> Glance {
+        for side in std::iter::once(&mut self.server).chain(&mut self.client) {
+            side.sample(at_ns, &mut self.buffer);
+        }
+        for process in &mut self.processes {
+            process.sample(at_ns, self.units, &mut self.buffer);
+        }
+        self.host.sample(at_ns, &mut self.buffer);
+        self.sample_states(at_ns);
+        self.glance(at_ns)
+    }
+
+    /// All that was seen, and the account of every source.
+    #[must_use]
+    pub fn finish(self) -> Evidence {
+        let both = self.client.is_some();
+        let mut sources = Vec::new();
+        let server = self.server.finish(both, &mut sources);
+        let client = self.client.map(|side| side.finish(both, &mut sources));
+        let processes = self.processes.into_iter().map(|process| process.finish(&mut sources)).collect();
+        let host = self.host.finish(&mut sources);
+        Evidence { server, client, processes, host, sources }
+    }
+
+    /// Dumps connections by state when the budget allows, and sooner when connections were turned away since the last one.
+    fn sample_states(&mut self, at_ns: u64) {
+        let sides = std::iter::once(&self.server).chain(&self.client);
+        let alarms = sides.map(Side::alarms).fold(0, u64::wrapping_add);
+        let urgent = self.alarms.is_some_and(|before| before != alarms);
+        if !self.states.allows(at_ns, urgent) {
+            return;
+        }
+        let sides = std::iter::once(&mut self.server).chain(&mut self.client);
+        let cost_ns = sides.map(|side| side.sample_states(at_ns)).fold(0, u64::saturating_add);
+        self.states.spend(at_ns, cost_ns);
+        self.alarms = Some(alarms);
+    }
+
+    fn glance(&self, at_ns: u64) -> Glance {
+        let listener = self.server.main_listener();
+        let first_target = |process: &&Watched| process.evidence.role == Role::Target && process.evidence.shard == 0;
+        // The last one watched: after a restart there are two.
+        let target = self.processes.iter().rev().find(first_target).filter(|process| process.is_alive());
+        let last = |series: &crate::evidence::series::Series| (series.reads > 0).then_some(series.last);
+        Glance {
+            at_ns,
+            recv_q: listener.map(|l| l.recv_q),
+            limit: listener.map(|l| l.limit),
+            drops: listener.and_then(|l| l.drops),
+            target_descriptors: target.and_then(|t| last(&t.evidence.descriptors)),
+            target_nofile_soft: target.and_then(|t| last(&t.evidence.nofile_soft)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

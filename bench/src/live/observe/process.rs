@@ -1,0 +1,392 @@
+//! One process under observation, from outside, through its folder in `/proc`.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rlimit::Resource;
+use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
+use thiserror::Error;
+
+use super::budget::Budget;
+use super::file::{FileError, ProcFile, is_gone};
+use super::meter::{Meter, merge};
+use crate::evidence::proc::{self, Limits};
+use crate::evidence::record::{ProcessEvidence, Role, Source};
+use crate::evidence::series::Series;
+
+/// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for each process.
+const COUNTING_SHARE: u64 = 100;
+
+#[derive(Debug, Error)]
+enum ProcessError {
+    #[error("process {pid}")]
+    File { pid: u32, source: FileError },
+    #[error("process {pid}: cannot read {}", path.display())]
+    Folder { pid: u32, path: PathBuf, source: io::Error },
+    #[error("process {pid} has ended")]
+    Ended { pid: u32 },
+}
+
+impl ProcessError {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.is_gone(),
+            Self::Folder { source, .. } => is_gone(source),
+            Self::Ended { .. } => true,
+        }
+    }
+}
+
+/// A process and all that was seen of it. Its folder is opened once, so that it can never become another process.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) evidence: ProcessEvidence,
+    path: PathBuf,
+    files: Option<Files>,
+    descriptors: Meter,
+    limits: Meter,
+    memory: Meter,
+    cpu: Meter,
+    schedstat: Meter,
+    counting: Budget,
+}
+
+#[derive(Debug)]
+struct Files {
+    folder: OwnedFd,
+    descriptors: OwnedFd,
+    stat: ProcFile,
+    /// For kernels that were built without it (`CONFIG_SCHED_INFO`).
+    schedstat: Option<ProcFile>,
+    statm: ProcFile,
+}
+
+/// What turns the kernel's units into ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Units {
+    pub(super) page_bytes: u64,
+    pub(super) tick_ns: u64,
+}
+
+impl Units {
+    pub(super) fn of_this_machine() -> Self {
+        Self {
+            page_bytes: rustix::param::page_size() as u64,
+            tick_ns: 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1),
+        }
+    }
+}
+
+impl Watched {
+    /// A process that is gone already is watched all the same, and has no readings.
+    pub(super) fn open(proc_root: &Path, role: Role, shard: u32, pid: u32) -> Self {
+        let path = proc_root.join(pid.to_string());
+        let mut watched = Self {
+            evidence: ProcessEvidence {
+                role,
+                shard,
+                pid,
+                descriptors: Series::default(),
+                nofile_soft: Series::default(),
+                nofile_hard: Series::default(),
+                rss_bytes: Series::default(),
+                cpu_ns: Series::default(),
+                runqueue_wait_ns: Series::default(),
+            },
+            files: None,
+            descriptors: Meter::new("process.descriptors"),
+            limits: Meter::new("process.limits"),
+            memory: Meter::new("process.memory"),
+            cpu: Meter::new("process.cpu"),
+            schedstat: Meter::new("process.schedstat"),
+            counting: Budget::one_in(COUNTING_SHARE),
+            path,
+        };
+        match Files::open(pid, &watched.path) {
+            Ok((files, schedstat)) => {
+                if let Some(error) = schedstat {
+                    watched.schedstat.give_up(&error);
+                }
+                watched.files = Some(files);
+            }
+            Err(error) => watched.meters().into_iter().for_each(|meter| meter.give_up(&error)),
+        }
+        watched
+    }
+
+    /// One round. The first reading that finds the process gone ends its series.
+    pub(super) fn sample(&mut self, at_ns: u64, units: Units, buffer: &mut Vec<u8>) {
+        let Some(files) = self.files.take() else { return };
+        if self.read_all(&files, at_ns, units, buffer).is_some() {
+            self.files = Some(files);
+        }
+    }
+
+    /// Whether the last round found it alive.
+    pub(super) fn is_alive(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// The accounts of all sources are added to those of the other processes.
+    pub(super) fn finish(self, sources: &mut Vec<Source>) -> ProcessEvidence {
+        for meter in [self.descriptors, self.limits, self.memory, self.cpu, self.schedstat] {
+            merge(sources, meter.into_source(None));
+        }
+        self.evidence
+    }
+
+    /// `None` when the process is gone.
+    fn read_all(&mut self, files: &Files, at_ns: u64, units: Units, buffer: &mut Vec<u8>) -> Option<()> {
+        let pid = self.evidence.pid;
+        let file = |source| ProcessError::File { pid, source };
+        let nonsense = |from: &ProcFile, source| file(from.nonsense(source));
+
+        let stat = present(&mut self.cpu, || {
+            let text = files.stat.read(buffer).map_err(file)?;
+            let stat = proc::stat(text).map_err(|source| nonsense(&files.stat, source))?;
+            if stat.has_ended() { Err(ProcessError::Ended { pid }) } else { Ok(stat) }
+        })?;
+        if let Some(stat) = stat {
+            let ticks = stat.utime_ticks.saturating_add(stat.stime_ticks);
+            self.evidence.cpu_ns.push(at_ns, ticks.saturating_mul(units.tick_ns));
+        }
+
+        let pages = present(&mut self.memory, || {
+            let text = files.statm.read(buffer).map_err(file)?;
+            proc::statm_resident_pages(text).map_err(|source| nonsense(&files.statm, source))
+        })?;
+        if let Some(pages) = pages {
+            self.evidence.rss_bytes.push(at_ns, pages.saturating_mul(units.page_bytes));
+        }
+
+        if let Some(from) = &files.schedstat {
+            let waited = present(&mut self.schedstat, || {
+                let text = from.read(buffer).map_err(file)?;
+                proc::schedstat(text).map_err(|source| nonsense(from, source))
+            })?;
+            if let Some(waited) = waited {
+                self.evidence.runqueue_wait_ns.push(at_ns, waited.wait_ns);
+            }
+        }
+
+        let path = &self.path;
+        let limits = present(&mut self.limits, || nofile(pid, files, path, buffer).map_err(file))?;
+        if let Some(limits) = limits {
+            self.evidence.nofile_soft.push(at_ns, limits.soft);
+            self.evidence.nofile_hard.push(at_ns, limits.hard);
+        }
+
+        if self.counting.allows(at_ns, false) {
+            let folder =
+                |source: rustix::io::Errno| ProcessError::Folder { pid, path: path.join("fd"), source: source.into() };
+            let begun = std::time::Instant::now();
+            let count = present(&mut self.descriptors, || descriptors(files).map_err(folder))?;
+            if let Some((count, counted_one_by_one)) = count {
+                self.evidence.descriptors.push(at_ns, count);
+                if counted_one_by_one {
+                    self.counting.spend(at_ns, super::meter::nanoseconds(begun.elapsed()));
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn meters(&mut self) -> [&mut Meter; 5] {
+        [&mut self.descriptors, &mut self.limits, &mut self.memory, &mut self.cpu, &mut self.schedstat]
+    }
+}
+
+impl Files {
+    /// The second value says why there is no `schedstat`.
+    fn open(pid: u32, path: &Path) -> Result<(Self, Option<ProcessError>), ProcessError> {
+        let file = |source| ProcessError::File { pid, source };
+        let folder =
+            |errno: rustix::io::Errno| ProcessError::Folder { pid, path: path.to_owned(), source: errno.into() };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(folder)?;
+        let (schedstat, error) = match ProcFile::open_in(&opened, path, "schedstat") {
+            Ok(schedstat) => (Some(schedstat), None),
+            Err(error) => (None, Some(file(error))),
+        };
+        let files = Self {
+            descriptors: openat(&opened, "fd", flags, Mode::empty()).map_err(folder)?,
+            stat: ProcFile::open_in(&opened, path, "stat").map_err(file)?,
+            statm: ProcFile::open_in(&opened, path, "statm").map_err(file)?,
+            schedstat,
+            folder: opened,
+        };
+        Ok((files, error))
+    }
+}
+
+/// A reading that knows the end of its process: `None` is the end, and no failure of the source; `Some(None)` is one.
+fn present<T>(meter: &mut Meter, reading: impl FnOnce() -> Result<T, ProcessError>) -> Option<Option<T>> {
+    let read = meter.read(|| match reading() {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+    });
+    match read {
+        Some((None, _)) => None,
+        Some((value, _)) => Some(value),
+        None => Some(None),
+    }
+}
+
+/// `RLIMIT_NOFILE` as the kernel applies it. Asking is faster than reading, but needs to be the same user.
+fn nofile(pid: u32, files: &Files, path: &Path, buffer: &mut Vec<u8>) -> Result<Limits, FileError> {
+    let (mut soft, mut hard) = (0, 0);
+    let asked = i32::try_from(pid)
+        .ok()
+        .filter(|pid| rlimit::prlimit(*pid, Resource::NOFILE, None, Some((&mut soft, &mut hard))).is_ok());
+    if asked.is_some() {
+        return Ok(Limits { soft, hard });
+    }
+    let from = ProcFile::open_in(&files.folder, path, "limits")?;
+    proc::limits_nofile(from.read(buffer)?).map_err(|source| from.nonsense(source))
+}
+
+/// The number of open descriptors, and whether they had to be counted. Since Linux 6.2 it is the size of
+/// the folder (`proc_fd_getattr`, `fs/proc/fd.c`); before, the size is always 0.
+fn descriptors(files: &Files) -> rustix::io::Result<(u64, bool)> {
+    let size = fstat(&files.descriptors)?.st_size;
+    match u64::try_from(size) {
+        Ok(size) if size > 0 => Ok((size, false)),
+        _ => Ok((count_entries(&files.folder)?, true)),
+    }
+}
+
+fn count_entries(folder: &OwnedFd) -> rustix::io::Result<u64> {
+    let opened = openat(folder, "fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut count = 0;
+    for entry in Dir::new(opened)? {
+        let entry = entry?;
+        count += u64::from(entry.file_name().to_bytes().first().is_some_and(u8::is_ascii_digit));
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const UNITS: Units = Units { page_bytes: 4096, tick_ns: 10_000_000 };
+    /// Above the largest number that a process may have (`PID_MAX_LIMIT`), so that no real one is asked.
+    const NOBODY: u32 = 5_000_000;
+
+    fn fake(root: &Path, state: char, utime: u64) {
+        let path = root.join(NOBODY.to_string());
+        fs::create_dir_all(path.join("fd")).unwrap();
+        for name in ["0", "1", "17", "not-one"] {
+            fs::write(path.join("fd").join(name), "").unwrap();
+        }
+        let stat = format!("{NOBODY} (a server) {state} 1 2 3 0 -1 4194304 5 6 7 8 {utime} 2 9 10 20 0 1");
+        fs::write(path.join("stat"), stat).unwrap();
+        fs::write(path.join("statm"), "900 50 20 1 0 30 0\n").unwrap();
+        fs::write(path.join("schedstat"), "70 33 2\n").unwrap();
+        fs::write(path.join("limits"), "Max open files            1024                 20000                files\n")
+            .unwrap();
+    }
+
+    #[test]
+    fn a_fake_tree_is_read_in_its_units() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let mut buffer = Vec::new();
+        let mut watched = Watched::open(root.path(), Role::Target, 2, NOBODY);
+        watched.sample(10, UNITS, &mut buffer);
+        fake(root.path(), 'R', 5);
+        watched.sample(20, UNITS, &mut buffer);
+        let mut sources = Vec::new();
+        let seen = watched.finish(&mut sources);
+        assert_eq!((seen.role, seen.shard, seen.pid), (Role::Target, 2, NOBODY));
+        assert_eq!(seen.cpu_ns.points, [(10, 50_000_000), (20, 70_000_000)]);
+        assert_eq!((seen.rss_bytes.last, seen.runqueue_wait_ns.last), (50 * 4096, 33));
+        assert_eq!((seen.nofile_soft.last, seen.nofile_hard.last), (1024, 20_000));
+        assert_eq!(sources.iter().map(|s| s.reads).collect::<Vec<_>>(), [2; 5]);
+        assert!(sources.iter().all(|s| s.unavailable_because.is_none()));
+    }
+
+    #[test]
+    fn descriptors_are_counted_where_the_kernel_does_not_tell_their_number() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let folder = rustix::fs::open(root.path().join(NOBODY.to_string()), OFlags::PATH, Mode::empty()).unwrap();
+        assert_eq!(count_entries(&folder), Ok(3), "0, 1 and 17");
+    }
+
+    #[test]
+    fn a_process_that_is_a_zombie_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let mut buffer = Vec::new();
+        let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY);
+        watched.sample(10, UNITS, &mut buffer);
+        fake(root.path(), 'Z', 9);
+        for at in [20, 30] {
+            watched.sample(at, UNITS, &mut buffer);
+        }
+        let seen = watched.finish(&mut Vec::new());
+        assert_eq!((seen.cpu_ns.reads, seen.rss_bytes.reads, seen.descriptors.reads), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_source_that_is_missing_is_not_available_and_not_zero() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let path = root.path().join(NOBODY.to_string());
+        fs::remove_file(path.join("schedstat")).unwrap();
+        fs::write(path.join("statm"), "what\n").unwrap();
+        let mut watched = Watched::open(root.path(), Role::Load, 0, NOBODY);
+        for at in 0..9 {
+            watched.sample(at, UNITS, &mut Vec::new());
+        }
+        let mut sources = Vec::new();
+        let seen = watched.finish(&mut sources);
+        assert_eq!((seen.rss_bytes.reads, seen.runqueue_wait_ns.reads, seen.cpu_ns.reads), (0, 0, 9));
+        let why = |name: &str| sources.iter().find(|s| s.name == name).and_then(|s| s.unavailable_because.clone());
+        assert!(why("process.schedstat").is_some_and(|w| w.contains("schedstat")));
+        assert!(why("process.memory").is_some_and(|w| w.contains("resident pages")));
+        assert_eq!(why("process.cpu"), None);
+    }
+
+    #[test]
+    fn a_process_that_never_was_has_no_readings() {
+        let root = tempfile::tempdir().unwrap();
+        let mut watched = Watched::open(root.path(), Role::Probe, 0, NOBODY);
+        watched.sample(1, UNITS, &mut Vec::new());
+        let mut sources = Vec::new();
+        assert_eq!(watched.finish(&mut sources).cpu_ns.reads, 0);
+        assert!(sources.iter().all(|s| s.unavailable_because.is_some()));
+    }
+
+    #[test]
+    fn a_real_process_is_seen_and_its_end_too() {
+        let child = Command::new("sleep").arg("60").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let mut child = child.unwrap();
+        let mut buffer = Vec::new();
+        let mut watched = Watched::open(Path::new("/proc"), Role::Target, 0, child.id());
+        watched.sample(1, Units::of_this_machine(), &mut buffer);
+        let (soft, hard) = Resource::NOFILE.get().unwrap();
+        assert_eq!((watched.evidence.nofile_soft.last, watched.evidence.nofile_hard.last), (soft, hard));
+        assert!(watched.evidence.descriptors.last >= 3, "{:?}", watched.evidence.descriptors);
+        assert!(watched.evidence.rss_bytes.last > 0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        watched.sample(2, Units::of_this_machine(), &mut buffer);
+        assert_eq!((watched.evidence.cpu_ns.reads, watched.files.is_none()), (1, true));
+    }
+
+    #[test]
+    fn the_size_of_the_folder_is_the_count() {
+        let files = Files::open(std::process::id(), Path::new("/proc/self")).unwrap().0;
+        let (told, counted_one_by_one) = descriptors(&files).unwrap();
+        let counted = count_entries(&files.folder).unwrap();
+        // Tests run side by side and open files of their own meanwhile.
+        assert!(told > 0 && counted > 0 && (counted_one_by_one || told.abs_diff(counted) < 2000));
+    }
+}

@@ -1,0 +1,243 @@
+//! Refuses before anything starts what would only end in an error of the machine, or in a finding about it.
+
+use super::{BYTES_PER_PROCESS, Cost, Machine, OWN_DESCRIPTORS, asked_and_set, bytes_each, cost, files_each};
+use crate::plan::cell::{Cell, SourceChoice};
+use crate::plan::refusal::Refusal;
+use crate::plan::words::{bytes, grouped};
+
+/// The share of the available memory that a cell may take, in percent: page tables, logs and the rest of the world need some.
+const MEMORY_SHARE: u64 = 90;
+/// The most worker processes of a cell; what starts them keeps a pipe to each.
+const PROCESSES_MOST: u64 = 512;
+
+/// Every reason why these cells cannot be run on this machine; empty when they can. Each says the arithmetic, and the largest number that would fit.
+#[must_use]
+pub fn feasible(cells: &[Cell], machine: &Machine) -> Vec<Refusal> {
+    cells.iter().flat_map(|cell| cell_refusals(cell, machine)).collect()
+}
+
+fn cell_refusals(cell: &Cell, machine: &Machine) -> Vec<Refusal> {
+    match cost(cell, machine) {
+        Err(refusal) => vec![refusal],
+        Ok(cost) => [limit_above, unplanned_limit, memory, files, ports, processes]
+            .iter()
+            .filter_map(|check| check(cell, &cost, machine))
+            .map(|refusal| refusal.in_cell(&cell.id))
+            .collect(),
+    }
+}
+
+/// A hard limit that the machine cannot give. [`crate::plan::matrix::expand`] says so first; this holds for cells that were expanded elsewhere.
+fn limit_above(cell: &Cell, _: &Cost, machine: &Machine) -> Option<Refusal> {
+    let limits = cell.nofile.filter(|limits| limits.hard > machine.nofile_hard)?;
+    let asked = cell.knobs.get("ulimit.nofile").map(|knob| asked_and_set(&knob.asked, &knob.set));
+    let asked = asked.unwrap_or_else(|| grouped(limits.hard));
+    Some(
+        Refusal::machine(
+            format!(
+                "`ulimit.nofile` = {asked} is above the hard limit of this machine, at most {} would fit",
+                grouped(machine.nofile_hard)
+            ),
+            "raise the hard limit (LimitNOFILE=, ulimit -Hn), or add clamp = [\"ulimit.nofile\"] to [matrix]",
+        )
+        .about("ulimit.nofile"),
+    )
+}
+
+/// A descriptor limit that the scenario does not speak of, but would run into: the answer would be about this shell.
+fn unplanned_limit(cell: &Cell, cost: &Cost, _: &Machine) -> Option<Refusal> {
+    if cell.nofile.is_some() || cost.target_descriptors <= cost.target_limit {
+        return None;
+    }
+    let plan = &cell.target.plan;
+    let each = 1 + u64::from(plan.extra_fds_per_connection);
+    let fits = cost.target_limit.saturating_sub(OWN_DESCRIPTORS) / each * cost.target_processes;
+    let how = if plan.raise_nofile { "raised to the hard limit, would still have" } else { "would be born with" };
+    let own = if plan.raise_nofile { "" } else { ", brimful's own soft limit" };
+    Some(
+        Refusal::machine(
+            format!(
+                "a target process needs {} descriptors and {how} {}{own}, which the scenario does not speak of; at most {} \
+                 connections would fit",
+                grouped(cost.target_descriptors),
+                grouped(cost.target_limit),
+                grouped(fits)
+            ),
+            "set the limit in the scenario, [matrix.ulimit] nofile = [...], or raise-nofile = true in [target]",
+        )
+        .about("ulimit.nofile"),
+    )
+}
+
+fn memory(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
+    // Divided first: the product of a terabyte and a percentage still fits, but nothing says how much memory there is.
+    let allowed = machine.memory_available_bytes / 100 * MEMORY_SHARE;
+    if cost.memory_bytes <= allowed {
+        return None;
+    }
+    let each = bytes_each(cell);
+    let fixed = cost.memory_bytes - cell.load.connections * each;
+    Some(
+        Refusal::machine(
+            format!(
+                "needs {} of memory ({} connections × {} bytes + {} for processes), and {MEMORY_SHARE} % of the {} available \
+                 are {}; at most {} connections would fit",
+                bytes(cost.memory_bytes),
+                grouped(cell.load.connections),
+                grouped(each),
+                bytes(fixed),
+                bytes(machine.memory_available_bytes),
+                bytes(allowed),
+                grouped(allowed.saturating_sub(fixed) / each)
+            ),
+            "ask for fewer connections, or free memory; a process without connections is counted with a few MiB",
+        )
+        .about("load.connections"),
+    )
+}
+
+fn files(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
+    let free = machine.file_max.saturating_sub(machine.file_nr);
+    if cost.files <= free {
+        return None;
+    }
+    let each = files_each(cell);
+    let fixed = cost.files - cell.load.connections * each;
+    Some(
+        Refusal::machine(
+            format!(
+                "needs {} open files ({} connections × {each} + {} for processes), and fs.file-max {} less {} already open \
+                 leaves {}; at most {} connections would fit",
+                grouped(cost.files),
+                grouped(cell.load.connections),
+                grouped(fixed),
+                grouped(machine.file_max),
+                grouped(machine.file_nr),
+                grouped(free),
+                grouped(free.saturating_sub(fixed) / each)
+            ),
+            "ask for fewer connections, or raise fs.file-max on this machine",
+        )
+        .about("load.connections"),
+    )
+}
+
+/// The kernel's range is the namespace's own default, so no machine would do, unless the scenario narrows it on purpose.
+fn ports(cell: &Cell, cost: &Cost, _: &Machine) -> Option<Refusal> {
+    let on_purpose = cell.sysctls.contains_key("net.ipv4.ip_local_port_range");
+    if cell.load.source != SourceChoice::Kernel || on_purpose || cost.ports_used <= cost.ports_available {
+        return None;
+    }
+    Some(
+        Refusal::scenario(
+            format!(
+                "{} connections need as many source ports, and the kernel chooses among {}; that many connections would fit",
+                grouped(cost.ports_used),
+                grouped(cost.ports_available)
+            ),
+            "write source = \"auto\" in [load], or widen sysctl.\"net.ipv4.ip_local_port_range\" in the matrix",
+        )
+        .about("load.source"),
+    )
+}
+
+fn processes(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
+    let count = cost.target_processes + cost.load_processes;
+    if count <= PROCESSES_MOST {
+        return None;
+    }
+    let each = machine.nofile_hard.saturating_sub(crate::plan::topology::SHARD_HEADROOM);
+    let fits = PROCESSES_MOST.saturating_sub(cost.target_processes) * each;
+    Some(
+        Refusal::machine(
+            format!(
+                "{} connections need {} processes of at most {} descriptors ({} of memory for the processes alone), and {} are \
+                 allowed; at most {} connections would fit",
+                grouped(cell.load.connections),
+                grouped(count),
+                grouped(machine.nofile_hard),
+                bytes(count * BYTES_PER_PROCESS),
+                grouped(PROCESSES_MOST),
+                grouped(fits)
+            ),
+            "raise the hard descriptor limit (LimitNOFILE=, ulimit -Hn): fewer processes then hold as many connections",
+        )
+        .about("load.connections"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{cells, machine};
+    use super::*;
+    use crate::plan::refusal::Class;
+
+    const ENOUGH: &str = "matrix.ulimit.nofile = [1_024]";
+
+    fn one(cells: &[Cell], machine: &Machine) -> Refusal {
+        let refusals = feasible(cells, machine);
+        assert_eq!(refusals.len(), 1, "{refusals:#?}");
+        refusals[0].clone()
+    }
+
+    #[test]
+    fn the_first_scenario_fits_a_small_machine() {
+        assert_eq!(feasible(&cells(ENOUGH, 12_000), &machine()), []);
+    }
+
+    #[test]
+    fn too_little_memory_is_said_with_what_would_fit() {
+        let small = Machine { memory_available_bytes: 100 << 20, ..machine() };
+        let refusal = one(&cells(ENOUGH, 12_000), &small);
+        assert_eq!(refusal.class, Class::Machine);
+        insta::assert_snapshot!(refusal, @"cell `base`: needs 105.7 MiB of memory (12,000 connections × 6,444 bytes + 32.0 MiB for processes), and 90 % of the 100.0 MiB available are 90.0 MiB; at most 9,437 connections would fit");
+        assert!(feasible(&cells(ENOUGH, 9_437), &small).is_empty());
+        assert!(!feasible(&cells(ENOUGH, 9_438), &small).is_empty());
+    }
+
+    #[test]
+    fn too_few_files_are_said_with_what_would_fit() {
+        let small = Machine { file_max: 20_000, ..machine() };
+        let refusal = one(&cells(ENOUGH, 12_000), &small);
+        assert!(refusal.what.contains("leaves 19,000; at most 9,468 connections would fit"), "{refusal}");
+        assert!(feasible(&cells(ENOUGH, 9_468), &small).is_empty());
+        assert!(!feasible(&cells(ENOUGH, 9_469), &small).is_empty());
+    }
+
+    #[test]
+    fn a_limit_nobody_spoke_of_is_no_finding() {
+        let refusal = one(&cells("", 2_000), &machine());
+        assert_eq!(refusal.knob.as_deref(), Some("ulimit.nofile"));
+        assert!(refusal.what.contains("needs 2,016 descriptors and would be born with 1,024"), "{refusal}");
+        assert!(refusal.what.contains("at most 1,008 connections"), "{refusal}");
+        assert!(feasible(&cells("", 1_008), &machine()).is_empty());
+        assert!(feasible(&cells("target.raise-nofile = true", 19_000), &machine()).is_empty());
+        let raised = one(&cells("target.raise-nofile = true", 19_990), &machine());
+        assert!(raised.what.contains("raised to the hard limit, would still have 20,000"), "{raised}");
+    }
+
+    #[test]
+    fn the_kernels_ports_run_out_unless_that_is_the_question() {
+        let kernel = format!("{ENOUGH}\nmatrix.load.source = [\"kernel\"]");
+        let refusal = one(&cells(&kernel, 30_000), &machine());
+        assert_eq!(refusal.class, Class::Scenario);
+        assert!(refusal.what.contains("among 28,232"), "{refusal}");
+        let narrow = format!("{kernel}\nmatrix.sysctl.\"net.ipv4.ip_local_port_range\" = [\"40000 40009\"]");
+        assert!(feasible(&cells(&narrow, 30_000), &machine()).is_empty());
+    }
+
+    #[test]
+    fn a_machine_of_tiny_limits_would_need_too_many_processes() {
+        let tiny = Machine { nofile_hard: 1_024, ..machine() };
+        let refusal = one(&cells(ENOUGH, 1_000_000), &Machine { file_max: 1 << 40, ..tiny });
+        assert!(refusal.what.contains("1,043 processes"), "{refusal}");
+    }
+
+    #[test]
+    fn a_clamped_cell_from_a_larger_machine_is_refused_on_a_smaller() {
+        let refusal =
+            one(&cells("matrix.ulimit.nofile = [\"1024:20_000\"]", 10), &Machine { nofile_hard: 4_096, ..machine() });
+        assert_eq!(refusal.class, Class::Machine);
+        assert!(refusal.what.contains("at most 4,096"), "{refusal}");
+    }
+}

@@ -1,0 +1,273 @@
+//! The rows. Scopes and Kubernetes' opinion were measured and read on Linux 6.18 and Kubernetes 1.30 to 1.36; what each
+//! kernel reads when is in `Documentation/networking/ip-sysctl.rst` and the functions named in the rows.
+
+use super::{Knob, Kubernetes, Scope, TakesEffect, Values};
+use crate::plan::expect::CauseName::{self, AcceptQueue, AcceptorStalled, FdLimit, GeneratorBound, SynQueue};
+use TakesEffect::{Live, NextConnection, NextListen, ProcessStart};
+
+/// The largest `backlog` that `listen(2)` takes as what it says: it is an `int`.
+pub(in crate::plan) const BACKLOG_MOST: u64 = i32::MAX as u64;
+/// The most connections one scenario can ask for; at 6 KiB each that is 24 GiB of kernel memory.
+pub(in crate::plan) const CONNECTIONS_MOST: u64 = 4_000_000;
+/// The most descriptors a connection can cost besides its socket.
+pub(in crate::plan) const EXTRA_FDS_MOST: u64 = 64;
+/// Words of `target.on-emfile`.
+pub(in crate::plan) const ON_EMFILE: &[&str] = &["spin", "sleep", "reserve-fd", "exit", "stop-accepting"];
+/// Words of `target.accept`.
+pub(in crate::plan) const ACCEPT: &[&str] = &["drain", "dead"];
+/// Words of `load.source`.
+pub(in crate::plan) const SOURCE: &[&str] = &["auto", "kernel"];
+
+const INT: Values = Values::Count { least: 0, most: i32::MAX as u64 };
+const FLAG: Values = Values::Count { least: 0, most: 1 };
+const PORTS: Values = Values::Counts { how_many: 2, most: 65_535 };
+const TRIPLE: Values = Values::Counts { how_many: 3, most: i32::MAX as u64 };
+
+const SAFE_IN: &str = "sysctl.d on a machine; securityContext.sysctls in a pod";
+const UNSAFE_IN: &str = "sysctl.d on a machine; securityContext.sysctls in a pod whose kubelet has it in \
+                         --allowed-unsafe-sysctls (a node's sysctl.d does not reach a pod's namespace)";
+const NODE_IN: &str = "sysctl.d on the node";
+
+const fn netns(
+    name: &'static str,
+    kubernetes: Kubernetes,
+    takes_effect: TakesEffect,
+    values: Values,
+    answers: &'static [CauseName],
+    clamp: &'static str,
+) -> Knob {
+    let set_in = if matches!(kubernetes, Kubernetes::Safe) { SAFE_IN } else { UNSAFE_IN };
+    Knob { name, scope: Scope::NetworkNamespace, takes_effect, values, clamp, kubernetes, answers, set_in }
+}
+
+/// A sysctl of the namespace that a pod may set.
+const fn safe(name: &'static str, when: TakesEffect, values: Values, answers: &'static [CauseName]) -> Knob {
+    netns(name, Kubernetes::Safe, when, values, answers, "")
+}
+
+/// A sysctl of the namespace that needs the kubelet's leave.
+const fn restricted(name: &'static str, when: TakesEffect, values: Values) -> Knob {
+    netns(name, Kubernetes::Unsafe, when, values, &[], "")
+}
+
+/// A sysctl that holds for the whole machine.
+const fn host(name: &'static str, remark: &'static str) -> Knob {
+    Knob {
+        name,
+        scope: Scope::HostWide,
+        takes_effect: Live,
+        values: Values::Any,
+        clamp: remark,
+        kubernetes: Kubernetes::NodeOnly,
+        answers: &[],
+        set_in: NODE_IN,
+    }
+}
+
+/// A setting of the program under test.
+const fn program(
+    name: &'static str,
+    takes_effect: TakesEffect,
+    values: Values,
+    answers: &'static [CauseName],
+    clamp: &'static str,
+    set_in: &'static str,
+) -> Knob {
+    let kubernetes = Kubernetes::NotApplicable;
+    Knob { name, scope: Scope::Program, takes_effect, values, clamp, kubernetes, answers, set_in }
+}
+
+/// A setting of the load.
+const fn load(name: &'static str, values: Values, answers: &'static [CauseName], clamp: &'static str) -> Knob {
+    Knob {
+        name,
+        scope: Scope::Load,
+        takes_effect: ProcessStart,
+        values,
+        clamp,
+        kubernetes: Kubernetes::NotApplicable,
+        answers,
+        set_in: "the clients, or how many of them there are",
+    }
+}
+
+/// Every knob. The order is that of the guide.
+pub(super) const KNOBS: &[Knob] = &[
+    Knob {
+        name: "ulimit.nofile",
+        scope: Scope::Process,
+        takes_effect: ProcessStart,
+        values: Values::Nofile,
+        clamp: "soft at most hard, hard at most fs.nr_open; raising hard needs CAP_SYS_RESOURCE in the initial user \
+                namespace; a running process is reached by prlimit(1), never by a shell's ulimit",
+        kubernetes: Kubernetes::NodeOnly,
+        answers: &[FdLimit],
+        set_in: "LimitNOFILE= of the unit (for pods: of the container runtime), or setrlimit(2) in the program's start",
+    },
+    program(
+        "target.backlog",
+        NextListen,
+        Values::Count { least: 0, most: BACKLOG_MOST },
+        &[AcceptQueue, SynQueue],
+        "the kernel keeps min(backlog, net.core.somaxconn), fixed at listen(2), and holds one more; it bounds the SYN \
+         queue as well",
+        "the backlog the program passes to listen(2); calling listen(2) again on the live socket changes it at once",
+    ),
+    program(
+        "target.on-emfile",
+        ProcessStart,
+        Values::Words(ON_EMFILE),
+        &[],
+        "",
+        "the program's accept loop; it decides what the limit looks like, not whether it is met",
+    ),
+    program("target.accept", ProcessStart, Values::Words(ACCEPT), &[AcceptorStalled], "", "the program's accept loop"),
+    program(
+        "target.raise-nofile",
+        ProcessStart,
+        Values::Switch,
+        &[FdLimit],
+        "raises the soft limit to the hard one, no further",
+        "the program's start: setrlimit(RLIMIT_NOFILE) with soft = hard, as Go programs do since 1.19",
+    ),
+    program(
+        "target.extra-fds-per-connection",
+        ProcessStart,
+        Values::Count { least: 0, most: EXTRA_FDS_MOST },
+        &[FdLimit],
+        "",
+        "the program: files and upstream connections it opens for each client",
+    ),
+    load("load.connections", Values::Count { least: 0, most: CONNECTIONS_MOST }, &[], ""),
+    load(
+        "load.source",
+        Values::Words(SOURCE),
+        &[GeneratorBound],
+        "`kernel` searches ip_local_port_range: quadratic in what is held, and bounded for each address, destination and port",
+    ),
+    netns(
+        "sysctl.net.core.somaxconn",
+        Kubernetes::Unsafe,
+        NextListen,
+        Values::Count { least: 0, most: i32::MAX as u64 },
+        &[AcceptQueue],
+        "cuts the backlog passed to listen(2) (net/socket.c, __sys_listen_socket); never raises it",
+    ),
+    netns(
+        "sysctl.net.ipv4.tcp_max_syn_backlog",
+        Kubernetes::Unsafe,
+        Live,
+        INT,
+        &[SynQueue],
+        "read only while tcp_syncookies is 0, and then a quarter is kept for peers known from before (net/ipv4/tcp_input.c, \
+         tcp_conn_request)",
+    ),
+    netns(
+        "sysctl.net.ipv4.tcp_syncookies",
+        Kubernetes::Safe,
+        Live,
+        Values::Count { least: 0, most: 2 },
+        &[SynQueue],
+        "0 drops when the SYN queue is full, 1 answers with a cookie then, 2 always",
+    ),
+    netns("sysctl.net.ipv4.tcp_synack_retries", Kubernetes::Unsafe, Live, BYTE, &[SynQueue], ""),
+    restricted("sysctl.net.ipv4.tcp_syn_retries", Live, Values::Count { least: 1, most: 127 }),
+    restricted("sysctl.net.ipv4.tcp_syn_linear_timeouts", Live, Values::Count { least: 0, most: 127 }),
+    netns(
+        "sysctl.net.ipv4.tcp_abort_on_overflow",
+        Kubernetes::Unsafe,
+        Live,
+        FLAG,
+        &[],
+        "resets only a handshake whose last ACK meets a full queue; a SYN that meets one is still dropped in silence",
+    ),
+    restricted("sysctl.net.ipv4.tcp_migrate_req", Live, FLAG),
+    safe("sysctl.net.ipv4.ip_local_port_range", NextConnection, PORTS, &[GeneratorBound]),
+    safe("sysctl.net.ipv4.ip_local_reserved_ports", NextConnection, Values::Any, &[GeneratorBound]),
+    safe("sysctl.net.ipv4.ip_unprivileged_port_start", NextListen, Values::Count { least: 0, most: 65_535 }, &[]),
+    safe("sysctl.net.ipv4.ping_group_range", Live, Values::Counts { how_many: 2, most: u32::MAX as u64 }, &[]),
+    safe("sysctl.net.ipv4.tcp_keepalive_time", Live, INT, &[]),
+    safe("sysctl.net.ipv4.tcp_keepalive_intvl", Live, INT, &[]),
+    safe("sysctl.net.ipv4.tcp_keepalive_probes", Live, BYTE, &[]),
+    safe("sysctl.net.ipv4.tcp_fin_timeout", Live, INT, &[]),
+    safe("sysctl.net.ipv4.tcp_rmem", NextConnection, TRIPLE, &[]),
+    safe("sysctl.net.ipv4.tcp_wmem", NextConnection, TRIPLE, &[]),
+    restricted("sysctl.net.ipv4.tcp_tw_reuse", NextConnection, Values::Count { least: 0, most: 2 }),
+    restricted("sysctl.net.ipv4.tcp_tw_reuse_delay", NextConnection, INT),
+    restricted("sysctl.net.ipv4.tcp_max_tw_buckets", Live, INT),
+    restricted("sysctl.net.ipv4.tcp_orphan_retries", Live, BYTE),
+    restricted("sysctl.net.ipv4.tcp_retries1", Live, BYTE),
+    restricted("sysctl.net.ipv4.tcp_retries2", Live, BYTE),
+    restricted("sysctl.net.ipv4.tcp_fastopen", NextListen, INT),
+    restricted("sysctl.net.ipv4.tcp_no_metrics_save", NextConnection, FLAG),
+    restricted("sysctl.net.ipv4.tcp_rto_max_ms", NextConnection, INT),
+    restricted("sysctl.net.ipv4.tcp_timestamps", NextConnection, Values::Count { least: 0, most: 2 }),
+    restricted("sysctl.net.core.optmem_max", NextConnection, INT),
+    restricted("sysctl.net.core.txrehash", NextListen, FLAG),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_loose", NextConnection, Values::Any),
+    restricted("sysctl.net.netfilter.nf_conntrack_acct", NextConnection, FLAG),
+    restricted("sysctl.net.netfilter.nf_conntrack_log_invalid", Live, Values::Any),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_close", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_close_wait", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_established", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_fin_wait", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_last_ack", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_max_retrans", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_syn_recv", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_syn_sent", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_time_wait", Live, INT),
+    restricted("sysctl.net.netfilter.nf_conntrack_tcp_timeout_unacknowledged", Live, INT),
+    restricted("sysctl.net.ipv4.conf.*.*", Live, Values::Any),
+    host("sysctl.net.core.rmem_max", ""),
+    host("sysctl.net.core.wmem_max", ""),
+    host("sysctl.net.core.rmem_default", ""),
+    host("sysctl.net.core.wmem_default", ""),
+    host("sysctl.net.core.netdev_max_backlog", "per CPU"),
+    host("sysctl.net.core.netdev_budget", "per CPU"),
+    host("sysctl.net.core.netdev_budget_usecs", "per CPU"),
+    host("sysctl.net.core.default_qdisc", ""),
+    host("sysctl.net.ipv4.tcp_mem", "in pages; it does not gate the handshake"),
+    host("sysctl.net.ipv4.udp_mem", "in pages"),
+    host("sysctl.net.ipv4.tcp_max_orphans", ""),
+    host("sysctl.net.ipv4.inet_peer_threshold", ""),
+    host("sysctl.net.ipv4.neigh.default.*", "one neighbour table for all namespaces"),
+    restricted("sysctl.net.ipv4.neigh.*.*", Live, Values::Any),
+    host("sysctl.net.ipv6.neigh.default.*", "one neighbour table for all namespaces"),
+    host("sysctl.net.nf_conntrack_max", "one value, compared with the count of each namespace"),
+    host("sysctl.net.netfilter.nf_conntrack_max", "one value, compared with the count of each namespace"),
+    host("sysctl.net.netfilter.nf_conntrack_buckets", ""),
+    host("sysctl.net.netfilter.nf_conntrack_expect_max", ""),
+    Knob {
+        clamp: "a count of the namespace; it is read, never set",
+        ..host("sysctl.net.netfilter.nf_conntrack_count", "")
+    },
+    host("sysctl.fs.file-max", "met as ENFILE, and not by root"),
+    host("sysctl.fs.nr_open", "the ceiling of every descriptor limit"),
+    host("sysctl.fs.epoll.max_user_watches", "per user"),
+    host("sysctl.kernel.pid_max", ""),
+];
+
+const BYTE: Values = Values::Count { least: 0, most: 255 };
+
+#[cfg(test)]
+mod tests {
+    use brimful_target::{Accept, OnEmfile};
+    use serde::de::DeserializeOwned;
+    use serde::de::value::{Error, StrDeserializer};
+
+    use super::*;
+    use crate::plan::cell::SourceChoice;
+
+    fn reads_all<T: DeserializeOwned>(words: &[&str]) {
+        for word in words {
+            assert!(T::deserialize(StrDeserializer::<Error>::new(word)).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
+    fn every_word_is_one_that_its_type_reads() {
+        reads_all::<OnEmfile>(ON_EMFILE);
+        reads_all::<Accept>(ACCEPT);
+        reads_all::<SourceChoice>(SOURCE);
+    }
+}

@@ -1,0 +1,158 @@
+//! What values a knob can have, and the one spelling of each.
+
+use serde::Serialize;
+
+use super::nofile::{parse_nofile, print_nofile};
+use crate::plan::cell::KnobValue;
+use crate::plan::words::{self, grouped};
+
+/// The longest value of a sysctl taken, in bytes.
+const MAX_WORD: usize = 256;
+
+/// The values a knob can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Values {
+    /// A whole number between two bounds, both included.
+    Count {
+        /// The least.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
+    /// This many whole numbers in one text, as in `"1024 60999"`.
+    Counts {
+        /// How many.
+        how_many: usize,
+        /// The most each can be; the least is 0.
+        most: u64,
+    },
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// `true` or `false`.
+    Switch,
+    /// One number, or `"soft:hard"`.
+    Nofile,
+    /// Whatever the kernel takes.
+    Any,
+}
+
+impl Values {
+    /// The one spelling of a value, so that two that mean the same are equal.
+    ///
+    /// # Errors
+    /// Says why the knob cannot have this value.
+    pub fn canonical(self, value: &KnobValue) -> Result<KnobValue, String> {
+        match self {
+            Self::Count { least, most } => {
+                let KnobValue::Number(count) = as_number(value) else { return Err(self.wants(value)) };
+                if (least..=most).contains(&count) {
+                    Ok(KnobValue::Number(count))
+                } else {
+                    Err(format!("{} is out of range: {}", grouped(count), self.describe()))
+                }
+            }
+            Self::Counts { how_many, most } => {
+                let text = value.to_string();
+                let counts: Option<Vec<u64>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
+                match counts {
+                    Some(counts) if counts.len() == how_many && counts.iter().all(|&count| count <= most) => {
+                        let words: Vec<String> = counts.iter().map(u64::to_string).collect();
+                        Ok(KnobValue::Word(words.join(" ")))
+                    }
+                    _ => Err(self.wants(value)),
+                }
+            }
+            Self::Words(known) => match value {
+                KnobValue::Word(word) if known.contains(&word.as_str()) => Ok(value.clone()),
+                KnobValue::Word(word) => Err(match words::nearest(word, known.iter().copied()) {
+                    Some(near) => format!("{}; did you mean `{near}`?", self.wants(value)),
+                    None => self.wants(value),
+                }),
+                _ => Err(self.wants(value)),
+            },
+            Self::Switch => match value {
+                KnobValue::Switch(_) => Ok(value.clone()),
+                _ => Err(self.wants(value)),
+            },
+            Self::Nofile => parse_nofile(value).map(print_nofile),
+            Self::Any => match as_number(value) {
+                KnobValue::Word(word) => any_word(&word).map(KnobValue::Word),
+                KnobValue::Switch(_) => Err("a sysctl is a number or a text: write 1 or 0".to_owned()),
+                number => Ok(number),
+            },
+        }
+    }
+
+    /// What it takes, as a message says it.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Count { least, most } => {
+                format!("it takes a whole number between {} and {}", grouped(least), grouped(most))
+            }
+            Self::Counts { how_many, most } => {
+                format!("it takes {how_many} whole numbers in one text, each at most {}", grouped(most))
+            }
+            Self::Words(known) => format!("it takes one of {}", words::quoted(known)),
+            Self::Switch => "it takes true or false".to_owned(),
+            Self::Nofile => "it takes a number or \"soft:hard\"".to_owned(),
+            Self::Any => "it takes a number or a text".to_owned(),
+        }
+    }
+
+    fn wants(self, value: &KnobValue) -> String {
+        format!("`{value}` will not do: {}", self.describe())
+    }
+}
+
+/// A text that is nothing but a number, as that number.
+fn as_number(value: &KnobValue) -> KnobValue {
+    match value {
+        KnobValue::Word(word) => word.trim().parse().map_or_else(|_| value.clone(), KnobValue::Number),
+        other => other.clone(),
+    }
+}
+
+/// A sysctl's text with single spaces, as `/proc/sys` takes it.
+fn any_word(word: &str) -> Result<String, String> {
+    let text = word.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() || text.len() > MAX_WORD || text.chars().any(char::is_control) {
+        return Err(format!("a value is printable text of 1 to {MAX_WORD} bytes"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str) -> KnobValue {
+        KnobValue::Word(text.to_owned())
+    }
+
+    #[test]
+    fn values_that_mean_the_same_become_equal() {
+        let count = Values::Count { least: 0, most: 10 };
+        assert_eq!(count.canonical(&word("7")), Ok(KnobValue::Number(7)));
+        let range = Values::Counts { how_many: 2, most: 65_535 };
+        assert_eq!(range.canonical(&word("1024\t 60999")), Ok(word("1024 60999")));
+        assert_eq!(Values::Any.canonical(&word("16384 ")), Ok(KnobValue::Number(16_384)));
+        assert_eq!(Values::Nofile.canonical(&word("1024:1024")), Ok(KnobValue::Number(1024)));
+    }
+
+    #[test]
+    fn values_out_of_reach_are_refused_with_what_would_do() {
+        let count = Values::Count { least: 1, most: 10 };
+        assert!(count.canonical(&KnobValue::Number(11)).unwrap_err().contains("between 1 and 10"));
+        assert!(count.canonical(&word("ten")).unwrap_err().contains("`ten` will not do"));
+        assert!(
+            Values::Words(&["spin", "sleep"]).canonical(&word("spim")).unwrap_err().contains("did you mean `spin`")
+        );
+        assert!(Values::Switch.canonical(&KnobValue::Number(1)).is_err());
+        assert!(Values::Counts { how_many: 2, most: 9 }.canonical(&word("1 2 3")).is_err());
+        assert!(Values::Counts { how_many: 2, most: 9 }.canonical(&word("1 10")).is_err());
+        assert!(Values::Any.canonical(&word("")).is_err());
+        assert!(Values::Any.canonical(&KnobValue::Switch(true)).is_err());
+    }
+}

@@ -1,0 +1,275 @@
+//! From a scenario to its cells: the product of the axes, what is excluded, and one readable id each.
+
+use brimful_target::limits::Nofile;
+use globset::Glob;
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as WordError, StrDeserializer};
+
+use super::axis::{ids, product};
+use super::cell::{Cell, KnobSetting, KnobValue};
+use super::knob::{parse_nofile, print_nofile};
+use super::refusal::Refusal;
+use super::scenario::Scenario;
+use super::words::{grouped, quoted};
+
+/// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
+///
+/// # Errors
+/// One [`Refusal`] for each descriptor limit above the machine's, unless `[matrix] clamp` names the axis; then it is lowered.
+pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Refusal>> {
+    let settings = settings(scenario, nofile_hard)?;
+    let rows = product(&scenario.axes, &scenario.exclude);
+    let ids =
+        ids(&scenario.axes, &rows).map_err(|error| vec![Refusal::scenario(error.to_string(), "vary fewer knobs")])?;
+    let cells = rows.iter().zip(ids).map(|(row, id)| {
+        let mut cell = base(scenario, id);
+        for ((axis, settings), &index) in scenario.axes.iter().zip(&settings).zip(row) {
+            let Some(setting) = settings.get(index) else { continue };
+            apply(&mut cell, &axis.knob, &setting.set).map_err(|what| not_applied(&axis.knob, &what))?;
+            cell.knobs.insert(axis.knob.clone(), setting.clone());
+        }
+        Ok(cell)
+    });
+    cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
+}
+
+/// The cells whose id fits a glob, in their order. The glob may use short names as ids do (`*nofile=1024`) or full ones
+/// (`*ulimit.nofile=1024*`); with full names a cell is every axis of its matrix, varying or not.
+///
+/// # Errors
+/// A [`Refusal`] of class `Scenario` for a malformed glob and for one that no cell fits; that one lists the ids.
+pub fn only(cells: Vec<Cell>, glob: &str) -> Result<Vec<Cell>, Refusal> {
+    let malformed = |error: globset::Error| {
+        Refusal::scenario(format!("`{glob}` is no glob: {}", error.kind()), "write for example 'somaxconn=128,*'")
+    };
+    let matcher = Glob::new(glob).map_err(malformed)?.compile_matcher();
+    let known: Vec<String> = cells.iter().map(|cell| cell.id.clone()).collect();
+    let fitting: Vec<Cell> =
+        cells.into_iter().filter(|cell| matcher.is_match(&cell.id) || matcher.is_match(full_id(cell))).collect();
+    if fitting.is_empty() {
+        return Err(Refusal::scenario(format!("no cell fits `{glob}`"), format!("the cells are {}", quoted(known))));
+    }
+    Ok(fitting)
+}
+
+/// Every axis by its full dotted name with the value asked.
+fn full_id(cell: &Cell) -> String {
+    cell.knobs.iter().map(|(knob, setting)| format!("{knob}={}", setting.asked)).collect::<Vec<_>>().join(",")
+}
+
+/// The scenario's cell before any axis has changed it.
+fn base(scenario: &Scenario, id: String) -> Cell {
+    Cell {
+        id,
+        knobs: IndexMap::new(),
+        path: scenario.path,
+        sysctls: IndexMap::new(),
+        nofile: None,
+        target: scenario.target.clone(),
+        load: scenario.load.clone(),
+        probe: scenario.probe.clone(),
+    }
+}
+
+/// What each value of each axis is set to on this machine.
+fn settings(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Vec<KnobSetting>>, Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    let mut settings = Vec::with_capacity(scenario.axes.len());
+    for axis in &scenario.axes {
+        let clamp = scenario.clamp.contains(&axis.knob);
+        let set = axis.values.iter().map(|asked| setting(&axis.knob, asked, clamp, nofile_hard));
+        let (set, refused): (Vec<_>, Vec<_>) = set.partition(Result::is_ok);
+        settings.push(set.into_iter().flatten().collect());
+        refusals.extend(refused.into_iter().filter_map(Result::err));
+    }
+    if refusals.is_empty() { Ok(settings) } else { Err(refusals) }
+}
+
+fn setting(knob: &str, asked: &KnobValue, clamp: bool, nofile_hard: u64) -> Result<KnobSetting, Refusal> {
+    let as_asked = KnobSetting { asked: asked.clone(), set: asked.clone(), clamped_because: None };
+    if knob != "ulimit.nofile" {
+        return Ok(as_asked);
+    }
+    let limits = parse_nofile(asked).map_err(|what| not_applied(knob, &what))?;
+    if limits.hard <= nofile_hard {
+        return Ok(as_asked);
+    }
+    let machine = format!("the hard limit of this machine is {}", grouped(nofile_hard));
+    if !clamp {
+        return Err(Refusal::machine(
+            format!("`ulimit.nofile` = {asked} asks for a hard limit of {}, and {machine}", grouped(limits.hard)),
+            "raise the limit (LimitNOFILE=, ulimit -Hn), or add clamp = [\"ulimit.nofile\"] to [matrix] to run with what there is",
+        )
+        .about(knob));
+    }
+    let lowered = Nofile { soft: limits.soft.min(nofile_hard), hard: nofile_hard };
+    Ok(KnobSetting { set: print_nofile(lowered), clamped_because: Some(machine), ..as_asked })
+}
+
+/// Puts one value where the run will look for it.
+fn apply(cell: &mut Cell, knob: &str, value: &KnobValue) -> Result<(), String> {
+    if let Some(sysctl) = knob.strip_prefix("sysctl.") {
+        cell.sysctls.insert(sysctl.to_owned(), value.to_string());
+        return Ok(());
+    }
+    let plan = &mut cell.target.plan;
+    match knob {
+        "ulimit.nofile" => cell.nofile = Some(parse_nofile(value)?),
+        "target.backlog" => plan.backlog = number(value)?,
+        "target.on-emfile" => plan.on_emfile = word(value)?,
+        "target.accept" => plan.accept = word(value)?,
+        "target.raise-nofile" => plan.raise_nofile = switch(value)?,
+        "target.extra-fds-per-connection" => plan.extra_fds_per_connection = number(value)?,
+        "load.connections" => cell.load.connections = number(value)?,
+        "load.source" => cell.load.source = word(value)?,
+        _ => return Err("no part of a cell answers to this name".to_owned()),
+    }
+    Ok(())
+}
+
+fn number<T: TryFrom<u64>>(value: &KnobValue) -> Result<T, String> {
+    let number = if let KnobValue::Number(number) = value { T::try_from(*number).ok() } else { None };
+    number.ok_or_else(|| format!("`{value}` is no number in range"))
+}
+
+fn switch(value: &KnobValue) -> Result<bool, String> {
+    if let KnobValue::Switch(on) = value { Ok(*on) } else { Err(format!("`{value}` is no switch")) }
+}
+
+fn word<T: DeserializeOwned>(value: &KnobValue) -> Result<T, String> {
+    let KnobValue::Word(word) = value else { return Err(format!("`{value}` is no word")) };
+    T::deserialize(StrDeserializer::<WordError>::new(word)).map_err(|error| error.to_string())
+}
+
+/// Does not come out of a parsed scenario: its values were checked against the knob table.
+fn not_applied(knob: &str, what: &str) -> Refusal {
+    Refusal::scenario(format!("`{knob}`: {what}"), "choose a value that the knob takes").about(knob)
+}
+
+#[cfg(test)]
+mod tests {
+    use brimful_target::{Accept, OnEmfile};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::axis::size;
+    use crate::plan::axis::tests::axes;
+    use crate::plan::cell::SourceChoice;
+    use crate::plan::knob::{Scope, all};
+    use crate::plan::refusal::Class;
+
+    fn scenario(matrix: &str) -> Scenario {
+        let text = format!("question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\nhold = \"1s\"\n{matrix}");
+        Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn ids_of(cells: &[Cell]) -> Vec<&str> {
+        cells.iter().map(|cell| cell.id.as_str()).collect()
+    }
+
+    const TWO: &str = "[matrix.sysctl]\n\"net.core.somaxconn\" = [128, 4096]\n\
+                       [matrix.ulimit]\nnofile = [1024, \"1024:20000\"]\n";
+
+    #[test]
+    fn every_axis_reaches_its_place() {
+        let matrix = "[matrix.target]\nbacklog = [511]\non-emfile = [\"exit\"]\naccept = [\"dead\"]\nraise-nofile = [true]\n\
+                      extra-fds-per-connection = [2]\n[matrix.load]\nconnections = [77]\nsource = [\"kernel\"]\n\
+                      [matrix.sysctl]\n\"net/core/somaxconn\" = [\"128\"]\n[matrix.ulimit]\nnofile = [\"64:128\"]\n";
+        let cells = expand(&scenario(matrix), 1_024).unwrap();
+        let [cell] = &cells[..] else { panic!() };
+        assert_eq!(cell.id, "base");
+        let plan = &cell.target.plan;
+        assert_eq!((plan.backlog, plan.on_emfile, plan.accept), (511, OnEmfile::Exit, Accept::Dead));
+        assert!(plan.raise_nofile);
+        assert_eq!(plan.extra_fds_per_connection, 2);
+        assert_eq!((cell.load.connections, cell.load.source), (77, SourceChoice::Kernel));
+        assert_eq!(cell.sysctls["net.core.somaxconn"], "128");
+        assert_eq!(cell.nofile, Some(Nofile { soft: 64, hard: 128 }));
+        assert_eq!(cell.knobs.len(), 9);
+    }
+
+    #[test]
+    fn every_knob_of_the_table_that_is_no_sysctl_can_be_applied() {
+        for knob in all().filter(|knob| !matches!(knob.scope, Scope::NetworkNamespace | Scope::HostWide)) {
+            let error = apply(&mut base(&scenario(""), String::new()), knob.name, &KnobValue::Word("\0".into()));
+            assert_ne!(error.unwrap_err(), "no part of a cell answers to this name", "{}", knob.name);
+        }
+    }
+
+    #[test]
+    fn cells_stand_in_the_order_of_the_file() {
+        let cells = expand(&scenario(TWO), 20_000).unwrap();
+        assert_eq!(
+            ids_of(&cells),
+            [
+                "somaxconn=128,nofile=1024",
+                "somaxconn=128,nofile=1024-20000",
+                "somaxconn=4096,nofile=1024",
+                "somaxconn=4096,nofile=1024-20000"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_limit_above_the_machine_is_refused_or_clamped() {
+        let refusals = expand(&scenario(TWO), 4_096).unwrap_err();
+        assert_eq!(refusals.len(), 1, "once for the value, not for each cell");
+        assert_eq!(refusals[0].class, Class::Machine);
+        assert_eq!(refusals[0].knob.as_deref(), Some("ulimit.nofile"));
+        let clamped = scenario(&format!("[matrix]\nclamp = [\"ulimit.nofile\"]\n{TWO}"));
+        let cells = expand(&clamped, 4_096).unwrap();
+        let setting = &cells[1].knobs["ulimit.nofile"];
+        assert_eq!(setting.asked, KnobValue::Word("1024:20000".into()));
+        assert_eq!(setting.set, KnobValue::Word("1024:4096".into()));
+        assert_eq!(setting.clamped_because.as_deref(), Some("the hard limit of this machine is 4,096"));
+        assert_eq!(cells[1].nofile, Some(Nofile { soft: 1_024, hard: 4_096 }));
+        assert_eq!(cells[0].knobs["ulimit.nofile"].clamped_because, None);
+        // Both come to the same when even the lower one is lowered; they stay two cells.
+        let alike = expand(&clamped, 512).unwrap();
+        assert_eq!(alike.len(), 4);
+        assert_eq!(alike[0].nofile, alike[1].nofile);
+    }
+
+    #[test]
+    fn excluded_combinations_are_gone() {
+        let excluded = scenario(&format!(
+            "{TWO}[[matrix.exclude]]\nwhen = {{ sysctl.\"net.core.somaxconn\" = 128, ulimit.nofile = 1_024 }}\n"
+        ));
+        let cells = expand(&excluded, 20_000).unwrap();
+        assert_eq!(ids_of(&cells)[0], "somaxconn=128,nofile=1024-20000");
+        assert_eq!(cells.len(), 3);
+    }
+
+    #[test]
+    fn a_glob_chooses_cells_by_short_or_full_names() {
+        let cells = expand(&scenario(TWO), 20_000).unwrap();
+        for (glob, count) in [
+            ("*", 4),
+            ("somaxconn=128,*", 2),
+            ("*nofile=1024", 2),
+            ("*{nofile=1024,nofile=1024-20000}", 4),
+            ("somaxconn=128,nofile=1024", 1),
+            ("sysctl.net.core.somaxconn=128,*", 2),
+            ("*ulimit.nofile=1024:20000", 2),
+        ] {
+            assert_eq!(only(cells.clone(), glob).unwrap().len(), count, "{glob}");
+        }
+        let error = only(cells.clone(), "nofile=9").unwrap_err();
+        assert!(error.hint.contains("`somaxconn=4096,nofile=1024-20000`"), "{}", error.hint);
+        assert!(only(cells, "a[").unwrap_err().what.contains("is no glob"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_cell_is_found_by_its_own_id(axes in axes(), pick in any::<prop::sample::Index>()) {
+            let axes: Vec<_> = axes.into_iter().filter(|axis| axis.knob.starts_with("sysctl.")).collect();
+            let scenario = Scenario { axes, ..scenario("") };
+            let cells = expand(&scenario, 1_024).unwrap();
+            prop_assert_eq!(cells.len() as u64, size(&scenario.axes).unwrap());
+            let wanted = cells[pick.index(cells.len())].clone();
+            let found = only(cells, &wanted.id).unwrap();
+            prop_assert_eq!(found, vec![wanted]);
+        }
+    }
+}

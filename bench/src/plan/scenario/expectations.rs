@@ -1,0 +1,103 @@
+//! `[expect]`: what the scenario's author holds to be true.
+
+use std::time::Duration;
+
+use super::error::ScenarioError;
+use super::matrix::{Matrix, condition};
+use super::probe::earliest_failure;
+use super::reader::{Keys, Section, Value};
+use crate::plan::axis;
+use crate::plan::cell::ProbeSetup;
+use crate::plan::expect::{CauseName, CellOutcome, Expectation};
+use crate::plan::words::time;
+
+const EXPECT: Keys = Keys { now: &["cells"], later: &["run", "knee"], elsewhere: &[("cell", "cells")] };
+const CELL: Keys = Keys {
+    now: &["when", "outcome", "cause", "why", "must-not-claim"],
+    later: &["must-show", "ruled-out", "cure"],
+    elsewhere: &[("must_not_claim", "must-not-claim")],
+};
+
+const OUTCOMES: &[&str] = &["healthy", "degraded", "failing", "void"];
+const CAUSES: &[&str] =
+    &["fd-limit", "accept-queue", "acceptor-stalled", "syn-queue", "no-listener", "generator-bound", "undetermined"];
+const WHYS: &[&str] = &["app-backlog", "somaxconn-clamp", "not-relistened"];
+
+/// Reads `[expect]`.
+pub(super) fn read(
+    root: &Section<'_>,
+    matrix: &Matrix,
+    probe: &ProbeSetup,
+    cell: Duration,
+) -> Result<Vec<Expectation>, ScenarioError> {
+    let Some(value) = root.value("expect") else { return Ok(Vec::new()) };
+    let section = value.table(EXPECT)?;
+    let lines = section.required("cells")?;
+    let items = lines.list()?;
+    if items.is_empty() {
+        return Err(lines.error("`expect.cells` is empty").hint("take `[expect]` out, or say what is to be true"));
+    }
+    items.iter().map(|item| line(item, matrix, probe, cell)).collect()
+}
+
+fn line(item: &Value<'_>, matrix: &Matrix, probe: &ProbeSetup, cell: Duration) -> Result<Expectation, ScenarioError> {
+    let section = item.table(CELL)?;
+    let when = section.value("when").map_or(Ok(Vec::new()), |when| condition(&when, &matrix.axes))?;
+    if !matrix.rows.iter().any(|row| axis::holds(&matrix.axes, row, &when)) {
+        return Err(item
+            .error("no cell fits this `when`, so it would never be checked")
+            .hint("`matrix.exclude` takes out every cell it is about"));
+    }
+    let outcome = words(&section, "outcome", OUTCOMES)?;
+    let line = Expectation {
+        when,
+        outcome,
+        cause: section.value("cause").map(|value| value.word(CAUSES, &[])).transpose()?,
+        why: section.value("why").map(|value| value.word(WHYS, &[])).transpose()?,
+        must_not_claim: words(&section, "must-not-claim", CAUSES)?,
+    };
+    contradiction(&section, &line)?;
+    if line.outcome == [CellOutcome::Failing] && earliest_failure(probe) >= cell {
+        return Err(item
+            .error(format!(
+                "no cell can be failing: it lasts {}, and failure {} of {} would begin after {}",
+                time(cell),
+                probe.failure_threshold,
+                probe.failure_threshold,
+                time(earliest_failure(probe))
+            ))
+            .hint("hold longer, or probe more often (the kubelet's default period is 10s)"));
+    }
+    if line.outcome.is_empty() && line.cause.is_none() && line.must_not_claim.is_empty() {
+        return Err(item.error("this line expects nothing").hint("give it an outcome, a cause or must-not-claim"));
+    }
+    Ok(line)
+}
+
+/// Refuses a line that no verdict could satisfy.
+fn contradiction(section: &Section<'_>, line: &Expectation) -> Result<(), ScenarioError> {
+    let at = |key: &str, message: &str| section.value(key).map_or(section.error(message), |value| value.error(message));
+    if line.outcome == [CellOutcome::Healthy] && line.cause.is_some() {
+        return Err(at("cause", "a healthy cell has no cause"));
+    }
+    if line.why.is_some() && line.cause != Some(CauseName::AcceptQueue) {
+        return Err(at("why", "`why` goes with cause = \"accept-queue\""));
+    }
+    if line.cause.is_some_and(|cause| line.must_not_claim.contains(&cause)) {
+        return Err(at("must-not-claim", "the cause that is expected must not be forbidden as well"));
+    }
+    Ok(())
+}
+
+/// One word, or a list of them.
+fn words<T: serde::de::DeserializeOwned>(
+    section: &Section<'_>,
+    key: &str,
+    known: &[&str],
+) -> Result<Vec<T>, ScenarioError> {
+    match section.value(key) {
+        None => Ok(Vec::new()),
+        Some(value) if value.is_list() => value.list()?.iter().map(|item| item.word(known, &[])).collect(),
+        Some(value) => Ok(vec![value.word(known, &[])?]),
+    }
+}

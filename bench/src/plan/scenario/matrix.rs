@@ -1,0 +1,204 @@
+//! `[matrix]`: what varies, what may be lowered to what the machine gives, what is taken out.
+
+use super::MAX_CELLS;
+use super::error::ScenarioError;
+use super::reader::{Keys, Section, Value};
+use crate::plan::axis::{self, Axis, Condition};
+use crate::plan::cell::KnobValue;
+use crate::plan::knob::{self, Admitted, Scope};
+use crate::plan::words::{grouped, nearest, quoted};
+
+const MATRIX: Keys = Keys {
+    now: &["sysctl", "ulimit", "target", "load", "clamp", "exclude"],
+    later: &["probe", "topology", "arm"],
+    elsewhere: &[("limits", "ulimit"), ("sysctls", "sysctl")],
+};
+const EXCLUDE: Keys = Keys { now: &["when"], later: &[], elsewhere: &[] };
+
+/// The one axis that a machine bounds, so the one that can be clamped.
+const CLAMPABLE: &str = "ulimit.nofile";
+
+/// What `[matrix]` says, checked, with the combinations it makes.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    pub(super) axes: Vec<Axis>,
+    pub(super) clamp: Vec<String>,
+    pub(super) exclude: Vec<Condition>,
+    /// Every combination that is left, as one index into each axis' values.
+    pub(super) rows: Vec<Vec<usize>>,
+}
+
+/// Reads `[matrix]`.
+pub(super) fn read(root: &Section<'_>) -> Result<Matrix, ScenarioError> {
+    let section = root.child("matrix", MATRIX)?;
+    let mut axes = Vec::new();
+    for (key, value) in section.values() {
+        if !matches!(key, "clamp" | "exclude") {
+            leaves(&value, key, &mut |name, value| axes.push((name, value)))?;
+        }
+    }
+    let axes = axes.into_iter().try_fold(Vec::new(), |axes, (name, value)| read_axis(axes, &name, &value))?;
+    check_size(&section, &axes)?;
+    let clamp = clamp(&section, &axes)?;
+    let exclude = exclude(&section, &axes)?;
+    let rows = axis::product(&axes, &exclude);
+    if rows.is_empty() {
+        return Err(section.error("`matrix.exclude` leaves no cell").hint("take out one of the conditions"));
+    }
+    axis::ids(&axes, &rows)
+        .map_err(|error| section.error(error.to_string()).hint("vary fewer knobs in one scenario"))?;
+    Ok(Matrix { axes, clamp, exclude, rows })
+}
+
+/// Walks the tables of a knob's name (`sysctl."net.core.somaxconn"`, `target.backlog`) down to its value.
+fn leaves<'s>(value: &Value<'s>, name: &str, found: &mut impl FnMut(String, Value<'s>)) -> Result<(), ScenarioError> {
+    for (key, inner) in value.any_table()?.values() {
+        let name = format!("{name}.{key}");
+        if inner.is_table() {
+            leaves(&inner, &name, found)?;
+        } else {
+            found(name, inner);
+        }
+    }
+    Ok(())
+}
+
+/// The knob of this name, its name in the one spelling.
+fn admit(name: &str, value: &Value<'_>) -> Result<(String, Admitted), ScenarioError> {
+    let admitted = knob::admit(name).map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint))?;
+    let name = match &admitted {
+        // A row with a `*` stands for many knobs.
+        Admitted::Known(knob) if !knob.name.contains('*') => knob.name.to_owned(),
+        Admitted::Known(_) => name
+            .strip_prefix("sysctl.")
+            .and_then(|sysctl| knob::canonical_sysctl(sysctl).ok())
+            .map_or_else(|| name.to_owned(), |sysctl| format!("sysctl.{sysctl}")),
+        Admitted::Unlisted { name } => name.clone(),
+    };
+    Ok((name, admitted))
+}
+
+fn read_axis(mut axes: Vec<Axis>, name: &str, value: &Value<'_>) -> Result<Vec<Axis>, ScenarioError> {
+    let (knob, admitted) = admit(name, value)?;
+    if axes.iter().any(|axis| axis.knob == knob) {
+        return Err(value.error_at_key(format!("`{knob}` is in the matrix twice")));
+    }
+    if !value.is_list() {
+        return Err(value
+            .error(format!("`{}` must be a list of values", value.name))
+            .hint("a list of one fixes the knob: [128]"));
+    }
+    let items = value.list()?;
+    if items.is_empty() {
+        return Err(value.error(format!("`{}` has no values", value.name)).hint("take the axis out, or give it one"));
+    }
+    let mut values = Vec::with_capacity(items.len());
+    for item in &items {
+        let canonical = canonical(&knob, &admitted, item)?;
+        if values.contains(&canonical) {
+            return Err(item.error(format!("`{knob}` has the value `{canonical}` twice")));
+        }
+        values.push(canonical);
+    }
+    axes.push(Axis { knob, values });
+    Ok(axes)
+}
+
+fn canonical(knob: &str, admitted: &Admitted, value: &Value<'_>) -> Result<KnobValue, ScenarioError> {
+    admitted.values().canonical(&value.knob_value()?).map_err(|what| value.error(format!("`{knob}`: {what}")))
+}
+
+fn check_size(section: &Section<'_>, axes: &[Axis]) -> Result<(), ScenarioError> {
+    let said = match axis::size(axes) {
+        Some(size) if size <= MAX_CELLS => return Ok(()),
+        Some(size) => grouped(size),
+        None => format!("more than {}", grouped(u64::MAX)),
+    };
+    let product = axes.iter().map(|axis| axis.values.len().to_string()).collect::<Vec<_>>().join(" × ");
+    Err(section
+        .error(format!("the matrix has {said} cells ({product}), at most {} are taken", grouped(MAX_CELLS)))
+        .hint("give an axis fewer values, or split the question into two scenarios"))
+}
+
+fn clamp(section: &Section<'_>, axes: &[Axis]) -> Result<Vec<String>, ScenarioError> {
+    let Some(list) = section.value("clamp") else { return Ok(Vec::new()) };
+    let mut clamp = Vec::new();
+    for item in list.list()? {
+        let name = item.text()?;
+        if !axes.iter().any(|axis| axis.knob == name) {
+            return Err(not_an_axis(&item, name, axes));
+        }
+        if name != CLAMPABLE {
+            return Err(item
+                .error(format!("`{name}` has no limit of the machine to be lowered to"))
+                .hint(format!("only `{CLAMPABLE}` can be clamped")));
+        }
+        clamp.push(name.to_owned());
+    }
+    Ok(clamp)
+}
+
+fn exclude(section: &Section<'_>, axes: &[Axis]) -> Result<Vec<Condition>, ScenarioError> {
+    let Some(list) = section.value("exclude") else { return Ok(Vec::new()) };
+    let mut exclude = Vec::new();
+    let hint = "write [[matrix.exclude]] and when = { target.backlog = 511 }";
+    if !list.is_list() {
+        return Err(list.error("`matrix.exclude` must be a list of tables").hint(hint));
+    }
+    for item in list.list()? {
+        let value = item.table(EXCLUDE)?.required("when").map_err(|error| error.hint(hint))?;
+        let condition = condition(&value, axes)?;
+        if condition.is_empty() {
+            return Err(value.error("an empty `when` would exclude every cell").hint(hint));
+        }
+        exclude.push(condition);
+    }
+    Ok(exclude)
+}
+
+/// Reads a `when`: knobs that are axes, each with one of its values.
+pub(super) fn condition(value: &Value<'_>, axes: &[Axis]) -> Result<Condition, ScenarioError> {
+    let mut condition = Condition::new();
+    let mut found = Vec::new();
+    for (key, inner) in value.any_table()?.values() {
+        if inner.is_table() {
+            leaves(&inner, key, &mut |name, value| found.push((name, value)))?;
+        } else {
+            found.push((key.to_owned(), inner));
+        }
+    }
+    for (name, value) in found {
+        let spelt = admit(&name, &value);
+        let known = spelt.as_ref().ok().and_then(|(name, _)| axes.iter().find(|axis| axis.knob == *name));
+        let Some(axis) = known else {
+            // A host-wide or malformed name is worth its own message; any other is simply not an axis.
+            return Err(match spelt {
+                Err(error) if knob::lookup(&name).is_some_and(|knob| knob.scope == Scope::HostWide) => error,
+                _ => not_an_axis(&value, &name, axes),
+            });
+        };
+        let (knob, admitted) = spelt?;
+        let wanted = canonical(&knob, &admitted, &value)?;
+        if !axis.values.contains(&wanted) {
+            return Err(value.error(format!(
+                "`{knob}` never is `{wanted}` in this matrix: it takes {}",
+                quoted(axis.values.iter().map(ToString::to_string))
+            )));
+        }
+        if condition.iter().any(|(name, _)| *name == knob) {
+            return Err(value.error_at_key(format!("`{knob}` is in this condition twice")));
+        }
+        condition.push((knob, wanted));
+    }
+    Ok(condition)
+}
+
+fn not_an_axis(value: &Value<'_>, name: &str, axes: &[Axis]) -> ScenarioError {
+    let names: Vec<&str> = axes.iter().map(|axis| axis.knob.as_str()).collect();
+    let error = value.error_at_key(format!("`{name}` is no axis of this matrix"));
+    let error = match nearest(name, names.iter().copied()) {
+        None if names.is_empty() => error.hint("the matrix has no axes"),
+        _ => error,
+    };
+    error.valid(name, &names)
+}

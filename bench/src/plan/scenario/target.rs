@@ -1,0 +1,152 @@
+//! `[target]`: the server under test.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use brimful_loadgen::probe::Action;
+use brimful_target::{AcceptPause, Plan};
+use serde::Deserialize;
+
+use super::error::ScenarioError;
+use super::load::LONGEST;
+use super::reader::{Keys, Section, Value};
+use crate::plan::cell::{Path, TargetSetup};
+use crate::plan::knob::limits::{ACCEPT, BACKLOG_MOST, EXTRA_FDS_MOST, ON_EMFILE};
+use crate::plan::topology;
+
+/// The port of the story that brimful began with: a kubelet's listener.
+const DEFAULT_PORT: u16 = 23_380;
+/// What Linux itself allows since 5.4 (`net.core.somaxconn`), so that an unsaid backlog is no limit of its own.
+const DEFAULT_BACKLOG: u64 = 4_096;
+/// The most target processes; each has a port, a process and a share of the load.
+const SHARDS_MOST: u64 = 64;
+/// The path of a server whose probe names none.
+const DEFAULT_HEALTH_PATH: &str = "/healthz";
+
+const TARGET: Keys = Keys {
+    now: &[
+        "kind",
+        "listen",
+        "backlog",
+        "health-listen",
+        "accept",
+        "accept-pause",
+        "on-emfile",
+        "raise-nofile",
+        "extra-fds-per-connection",
+        "shards",
+    ],
+    later: &["argv", "ready", "env", "defer-accept", "reuse-port", "connection-cap", "leak", "work"],
+    elsewhere: &[("somaxconn", "matrix.sysctl.\"net.core.somaxconn\""), ("nofile", "matrix.ulimit.nofile")],
+};
+
+const PAUSE: Keys = Keys { now: &["first", "every", "length"], later: &[], elsewhere: &[] };
+
+/// What kind of server it is; read before anything else of the table.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    #[default]
+    Builtin,
+}
+
+/// Reads `[target]`; its health path follows from the probe.
+pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
+    let kind = root.value("target").map(|value| value.any_table()).transpose()?;
+    let Kind::Builtin = kind.map_or(Ok(Kind::Builtin), |table| table.word("kind", &["builtin"], &["command"]))?;
+    let section = root.child("target", TARGET)?;
+    let shards = narrow(section.count("shards", 1..=SHARDS_MOST, 1)?);
+    let listen = listen(&section, path, shards)?;
+    let plan = Plan {
+        listen,
+        backlog: narrow(section.count("backlog", 0..=BACKLOG_MOST, DEFAULT_BACKLOG)?),
+        health_path: health_path(action),
+        health_listen: health_listen(&section, path, listen, shards)?,
+        accept: section.word("accept", ACCEPT, &["one", "throttled", "stalled"])?,
+        accept_pause: section.value("accept-pause").map(|value| pause(&value)).transpose()?,
+        on_emfile: section.word("on-emfile", ON_EMFILE, &[])?,
+        raise_nofile: section.value("raise-nofile").map_or(Ok(false), |value| value.switch())?,
+        extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
+    };
+    Ok(TargetSetup { plan, shards })
+}
+
+/// Counts read here are bounded far below `u32::MAX`.
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn listen(section: &Section<'_>, path: Path, shards: u32) -> Result<SocketAddr, ScenarioError> {
+    let Some(value) = section.value("listen") else {
+        let address = match path {
+            Path::Loopback => topology::LOOPBACK_SERVER,
+            Path::Veth => topology::VETH_SERVER,
+        };
+        return Ok(SocketAddr::new(IpAddr::V4(address), DEFAULT_PORT));
+    };
+    let address = address(&value, path)?;
+    if u32::from(address.port()) + shards - 1 > u32::from(u16::MAX) {
+        return Err(value
+            .error(format!("{shards} shards need the ports from {} on, beyond 65535", address.port()))
+            .hint("each shard listens on a port of its own, one above the other: choose a lower port"));
+    }
+    Ok(address)
+}
+
+fn health_listen(
+    section: &Section<'_>,
+    path: Path,
+    listen: SocketAddr,
+    shards: u32,
+) -> Result<Option<SocketAddr>, ScenarioError> {
+    let Some(value) = section.value("health-listen") else { return Ok(None) };
+    let address = address(&value, path)?;
+    let above = u32::from(address.port()).checked_sub(u32::from(listen.port()));
+    if above.is_some_and(|above| above < shards) {
+        return Err(value
+            .error(format!("port {} is one that `target.listen` takes", address.port()))
+            .hint("give the health listener a port of its own"));
+    }
+    Ok(Some(address))
+}
+
+fn address(value: &Value<'_>, path: Path) -> Result<SocketAddr, ScenarioError> {
+    let text = value.text()?;
+    let address: SocketAddr = text.parse().map_err(|error| {
+        value
+            .error(format!("`{}` is no address with a port: {error}", value.name))
+            .hint("write \"127.0.0.1:23380\" or \"[::1]:23380\"; names are not looked up")
+    })?;
+    if address.port() == 0 {
+        return Err(value
+            .error(format!("`{}` needs a port", value.name))
+            .hint("every source port is planned around it, so it cannot be left to the kernel"));
+    }
+    topology::destination(path, address).map_err(|what| value.error(what))?;
+    Ok(address)
+}
+
+fn pause(value: &Value<'_>) -> Result<AcceptPause, ScenarioError> {
+    let section = value.table(PAUSE)?;
+    let positive = Duration::from_millis(1)..=LONGEST;
+    let length = section.required("length")?;
+    let pause = AcceptPause {
+        first: section.duration("first", Duration::ZERO..=LONGEST, Duration::ZERO)?,
+        every: section.value("every").map(|every| every.duration(positive.clone())).transpose()?,
+        length: length.duration(positive)?,
+    };
+    if pause.every.is_some_and(|every| pause.length >= every) {
+        return Err(length
+            .error("`target.accept-pause.length` must be shorter than `every`")
+            .hint("for a server that never accepts write accept = \"dead\""));
+    }
+    Ok(pause)
+}
+
+/// The probe's path without its query, so that the built-in server answers what it is asked.
+fn health_path(action: &Action) -> String {
+    match action {
+        Action::HttpGet { path } => path.split('?').next().unwrap_or(path).to_owned(),
+        Action::TcpSocket => DEFAULT_HEALTH_PATH.to_owned(),
+    }
+}

@@ -1,0 +1,327 @@
+//! Good files and bad ones. A bad one is a row: what is wrong in words, the text, and a part of what is said about it.
+
+use std::time::Duration;
+
+use brimful_loadgen::probe::Action;
+use brimful_target::OnEmfile;
+use proptest::prelude::*;
+
+use super::*;
+use crate::plan::cell::KnobValue;
+use crate::plan::expect::{CauseName, CellOutcome, Why};
+
+const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\n";
+
+/// A file with a question and a load, and whatever is under test.
+fn file(more: &str) -> String {
+    if more.contains("[load]") || more.contains("load.") {
+        format!("question = \"?\"\n{more}\n")
+    } else {
+        format!("question = \"?\"\n{more}\n{LOAD}")
+    }
+}
+
+fn parse(more: &str) -> Scenario {
+    Scenario::parse("scenarios/t.toml", &file(more)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn what_is_not_said_is_as_in_kubernetes_and_linux() {
+    let scenario = parse("");
+    assert_eq!(scenario.name, "t");
+    let plan = &scenario.target.plan;
+    assert_eq!((plan.listen.to_string().as_str(), plan.backlog), ("127.0.0.1:23380", 4_096));
+    assert_eq!((plan.on_emfile, plan.raise_nofile, scenario.target.shards), (OnEmfile::Spin, false, 1));
+    let probe = &scenario.probe;
+    assert_eq!(probe.action, Action::HttpGet { path: "/healthz".to_owned() });
+    assert_eq!((probe.period, probe.timeout), (Duration::from_secs(10), Duration::from_secs(1)));
+    assert_eq!((probe.failure_threshold, probe.success_threshold), (3, 1));
+    assert_eq!((scenario.axes.len(), scenario.expect.len()), (0, 0));
+}
+
+#[test]
+fn axes_stand_in_the_order_of_the_file_and_values_in_one_spelling() {
+    let scenario = parse(
+        "[matrix.target]\nbacklog = [511]\n[matrix.ulimit]\nnofile = [\"1024:1024\", \"1_024:20000\"]\n\
+         [matrix.sysctl]\n\"net/core/somaxconn\" = [\"128\", 4_096]\nnet.ipv4.ip_local_port_range = [\"1024  60999\"]\n",
+    );
+    let knobs: Vec<&str> = scenario.axes.iter().map(|axis| axis.knob.as_str()).collect();
+    assert_eq!(
+        knobs,
+        ["target.backlog", "ulimit.nofile", "sysctl.net.core.somaxconn", "sysctl.net.ipv4.ip_local_port_range"]
+    );
+    assert_eq!(scenario.axes[1].values, [KnobValue::Number(1_024), KnobValue::Word("1024:20000".into())]);
+    assert_eq!(scenario.axes[2].values, [KnobValue::Number(128), KnobValue::Number(4_096)]);
+    assert_eq!(scenario.axes[3].values, [KnobValue::Word("1024 60999".into())]);
+}
+
+#[test]
+fn expectations_name_knobs_in_full() {
+    let scenario = parse(
+        "[probe]\nperiod = \"1s\"\n[matrix.sysctl]\n\"net.core.somaxconn\" = [128, 4_096]\n[expect]\ncells = [\n\
+         { when = { sysctl.\"net.core.somaxconn\" = 128 }, outcome = [\"failing\", \"degraded\"], cause = \"accept-queue\",\
+           why = \"somaxconn-clamp\", must-not-claim = [\"fd-limit\"] },\n{ outcome = \"healthy\" },\n]",
+    );
+    let first = &scenario.expect[0];
+    assert_eq!(first.when, [("sysctl.net.core.somaxconn".to_owned(), KnobValue::Number(128))]);
+    assert_eq!(first.outcome, [CellOutcome::Failing, CellOutcome::Degraded]);
+    assert_eq!((first.cause, first.why), (Some(CauseName::AcceptQueue), Some(Why::SomaxconnClamp)));
+    assert_eq!(first.must_not_claim, [CauseName::FdLimit]);
+    assert_eq!(scenario.expect[1].when, []);
+}
+
+#[test]
+fn the_server_answers_the_path_that_is_asked() {
+    let scenario = parse("[probe]\nhttp-get = \"/live?full=1\"");
+    assert_eq!(scenario.target.plan.health_path, "/live");
+    assert_eq!(parse("[probe]\ntcp-socket = true").probe.action, Action::TcpSocket);
+}
+
+const AXIS: &str = "[matrix.ulimit]\nnofile = [1_024, 4_096]\n";
+
+/// What is wrong, what to add to a good file, and parts of message, valid keys or hint, joined by `|`.
+const BAD: &[(&str, &str, &str)] = &[
+    ("no TOML", "[target", "this is not TOML: unclosed table"),
+    ("a key twice", "about = \"a\"\nabout = \"b\"", "duplicate key"),
+    ("a misspelt key of the file", "qestion = \"?\"", "unknown key `qestion`|did you mean `question`?"),
+    ("a misspelt table", "[tarjet]", "unknown key `tarjet`|did you mean `target`?"),
+    ("a misspelt key of the topology", "topology.pth = \"veth\"", "unknown key `topology.pth`|`path`"),
+    ("a misspelt key of the target", "target.backlock = 5", "unknown key `target.backlock`|did you mean `backlog`?"),
+    (
+        "a misspelt key of the pause",
+        "target.accept-pause = { lenght = \"1s\" }",
+        "`target.accept-pause.lenght`|`length`",
+    ),
+    (
+        "a misspelt key of the load",
+        "[load]\nconnectons = 5",
+        "unknown key `load.connectons`|did you mean `connections`?",
+    ),
+    ("a misspelt key of the probe", "probe.periode = \"1s\"", "unknown key `probe.periode`|did you mean `period`?"),
+    ("a pod spec's key", "probe.periodSeconds = 1", "unknown key `probe.periodSeconds`|it is called `period` here"),
+    ("a misspelt key of the matrix", "[matrix.sysctls]", "unknown key `matrix.sysctls`|it is called `sysctl` here"),
+    ("a misspelt knob", "matrix.ulimit.nofiles = [1]", "`ulimit.nofiles` is no knob|did you mean `ulimit.nofile`?"),
+    ("a target setting that is no knob", "matrix.target.listen = [\"a\"]", "`target.listen` is no knob"),
+    (
+        "a misspelt key of an expectation",
+        "expect.cells = [{ outcom = \"healthy\" }]",
+        "unknown key|did you mean `outcome`?",
+    ),
+    ("a key of a later version", "[[change]]\nat = \"1s\"", "`change` is known, but not in this version"),
+    ("arms", "[arms]", "`arms` is known, but not in this version"),
+    ("a restart", "[restart]\npolicy = \"kubelet\"", "`restart` is known, but not in this version"),
+    ("a gate", "[gate]\nblocks = 15", "`gate` is known, but not in this version"),
+    (
+        "a command target",
+        "[target]\nkind = \"command\"\nargv = [\"x\"]",
+        "`target.kind = \"command\"` is known, but not",
+    ),
+    ("a VM", "topology.sandbox = \"vm\"", "`topology.sandbox = \"vm\"` is known, but not in this version|\"netns\""),
+    ("a gRPC probe", "probe.grpc = 5", "`probe.grpc` is known, but not in this version"),
+    (
+        "half-open load",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"half-open\"",
+        "`load.behaviour = \"half-open\"` is known, but not in this version",
+    ),
+    ("no load", "load.ramp = \"1s\"", "`load.connections` is missing"),
+    ("an empty question", "", "`question` is empty"),
+    ("a duration without unit", "probe.period = 10", "`probe.period` needs a unit|write \"10s\""),
+    ("a duration without unit in quotes", "probe.period = \"10\"", "`probe.period` needs a unit|write \"10s\""),
+    ("a duration with a fraction", "probe.period = 1.5", "`probe.period` needs a unit"),
+    ("a duration in words", "probe.period = \"soon\"", "`probe.period` is no duration"),
+    ("a period of zero", "probe.period = \"0s\"", "`probe.period` is out of range, it must be between 1ms and 1day"),
+    (
+        "a threshold of zero",
+        "probe.failure-threshold = 0",
+        "`probe.failure-threshold` is out of range|between 1 and 1,000",
+    ),
+    ("a probe after the end", "probe.initial-delay = \"2m\"", "no probe would be sent: a cell ends after 1m 3s"),
+    ("two kinds of probe", "[probe]\nhttp-get = \"/\"\ntcp-socket = true", "a probe has one way of asking"),
+    ("no kind of probe", "probe.tcp-socket = false", "`probe.tcp-socket` can only be true"),
+    ("a path without slash", "probe.http-get = \"healthz\"", "must be a path that starts with a slash"),
+    ("a path with a line break", "probe.http-get = \"/\\r\\nX: y\"", "plain ASCII path"),
+    ("a negative count", "target.backlog = -1", "`target.backlog` cannot be negative"),
+    ("a backlog above an int", "target.backlog = 2_147_483_648", "must be between 0 and 2,147,483,647"),
+    ("a count beyond all", "target.backlog = 99999999999999999999999", "`target.backlog` is out of range"),
+    ("a count in quotes", "target.backlog = \"1_28\"", "must be a whole number, not a text|write 128 without quotes"),
+    (
+        "too many connections",
+        "[load]\nconnections = 4_000_001\nramp = \"1s\"\nhold = \"1s\"",
+        "between 0 and 4,000,000",
+    ),
+    ("a day too long", "[load]\nconnections = 1\nramp = \"25h\"\nhold = \"1s\"", "between 0s and 1day"),
+    ("no time at all", "[load]\nconnections = 1\nramp = \"0s\"\nhold = \"0s\"", "are both zero"),
+    ("no shards", "target.shards = 0", "`target.shards` is out of range, it must be between 1 and 64"),
+    ("an unknown word", "target.on-emfile = \"spinn\"", "`target.on-emfile` cannot be \"spinn\"|did you mean `spin`?"),
+    (
+        "a pause without end",
+        "target.accept-pause = { every = \"1s\", length = \"1s\" }",
+        "must be shorter than `every`",
+    ),
+    ("a pause of no length", "target.accept-pause = { every = \"1s\" }", "`target.accept-pause.length` is missing"),
+    ("a name for an address", "target.listen = \"localhost:80\"", "no address with a port|names are not looked up"),
+    ("an address without port", "target.listen = \"127.0.0.1:0\"", "`target.listen` needs a port"),
+    ("a foreign address", "target.listen = \"192.0.2.1:80\"", "192.0.2.1 cannot be reached over loopback"),
+    (
+        "a loopback listener over veth",
+        "topology.path = \"veth\"\ntarget.listen = \"[::1]:80\"",
+        "::1 cannot be reached over veth",
+    ),
+    (
+        "shards beyond the last port",
+        "target = { shards = 3, listen = \"127.0.0.1:65534\" }",
+        "3 shards need the ports from 65534",
+    ),
+    (
+        "a health listener on a shard's port",
+        "target = { shards = 3, health-listen = \"127.0.0.1:23382\" }",
+        "port 23382 is one that `target.listen` takes",
+    ),
+    ("an empty axis", "matrix.ulimit.nofile = []", "`matrix.ulimit.nofile` has no values"),
+    ("an axis that is no list", "matrix.ulimit.nofile = 5", "must be a list of values|[128]"),
+    ("a value twice", "matrix.target.backlog = [5, 6, 5]", "`target.backlog` has the value `5` twice"),
+    ("a cell twice in two spellings", "matrix.ulimit.nofile = [1024, \"1024:1024\"]", "has the value `1024` twice"),
+    (
+        "a knob twice in two spellings",
+        "matrix.sysctl = { \"net.core.somaxconn\" = [1], \"net/core/somaxconn\" = [2] }",
+        "`sysctl.net.core.somaxconn` is in the matrix twice",
+    ),
+    ("soft above hard", "matrix.ulimit.nofile = [\"2048:1024\"]", "the soft limit 2,048 is above the hard limit 1,024"),
+    ("a limit of nothing", "matrix.ulimit.nofile = [0]", "a descriptor limit of 0 is out of range"),
+    ("a limit in words", "matrix.ulimit.nofile = [\"unlimited\"]", "`unlimited` is no descriptor limit"),
+    ("a nested list", "matrix.ulimit.nofile = [[5]]", "must be a whole number, a text or a switch, not a list"),
+    ("an unknown word in an axis", "matrix.target.accept = [\"drian\"]", "did you mean `drain`?"),
+    ("a switch as a number", "matrix.target.raise-nofile = [1]", "it takes true or false"),
+    (
+        "a port range of one",
+        "matrix.sysctl.\"net.ipv4.ip_local_port_range\" = [1024]",
+        "it takes 2 whole numbers in one text",
+    ),
+    ("a way out of /proc/sys", "matrix.sysctl.\"net/../kernel/pid_max\" = [5]", "`..` cannot be a part of its name"),
+    ("another way out", "matrix.sysctl.\"net.core./..\" = [5]", "cannot be a part of its name"),
+    ("an absolute path", "matrix.sysctl.\"/etc/passwd\" = [5]", "cannot be a part of its name"),
+    ("a host-wide sysctl", "matrix.sysctl.\"fs.file-max\" = [5]", "`sysctl.fs.file-max` is host-wide"),
+    ("a host-wide sysctl of net", "matrix.sysctl.\"net.ipv4.tcp_mem\" = [\"1 2 3\"]", "would change the whole machine"),
+    (
+        "more cells than anyone would wait for",
+        "matrix.target = { backlog = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17] }\nmatrix.sysctl = { \
+         \"net.ipv4.tcp_retries1\" = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16], \"net.ipv4.tcp_retries2\" = \
+         [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16] }",
+        "the matrix has 4,352 cells (17 × 16 × 16), at most 4,096 are taken",
+    ),
+    ("a clamp on no axis", "matrix.clamp = [\"ulimit.nofile\"]", "`ulimit.nofile` is no axis of this matrix"),
+    (
+        "a clamp on what has no limit",
+        "matrix = { clamp = [\"target.backlog\"], target.backlog = [1] }",
+        "has no limit of the machine to be lowered to",
+    ),
+    ("an exclude without when", "AXIS[[matrix.exclude]]", "`matrix.exclude.when` is missing"),
+    ("an empty exclude", "AXIS[[matrix.exclude]]\nwhen = {}", "an empty `when` would exclude every cell"),
+    (
+        "an exclude on a knob that does not vary",
+        "AXIS[[matrix.exclude]]\nwhen = { target.backlog = 5 }",
+        "`target.backlog` is no axis of this matrix|`ulimit.nofile`",
+    ),
+    (
+        "an exclude on a value that is not there",
+        "AXIS[[matrix.exclude]]\nwhen = { ulimit.nofile = 512 }",
+        "`ulimit.nofile` never is `512` in this matrix: it takes `1024`, `4096`",
+    ),
+    (
+        "nothing left",
+        "matrix = { ulimit.nofile = [64], exclude = [{ when = { ulimit.nofile = 64 } }] }",
+        "leaves no cell",
+    ),
+    ("an expectation on a knob that does not vary", "expect.cells = [{ when = { target.backlog = 5 } }]", "is no axis"),
+    (
+        "an expectation on a value that is not there",
+        "AXIS[expect]\ncells = [{ when = { ulimit.nofile = 5_000 }, outcome = \"healthy\" }]",
+        "`ulimit.nofile` never is `5000` in this matrix",
+    ),
+    (
+        "an expectation about an excluded cell",
+        "AXIS[[matrix.exclude]]\nwhen = { ulimit.nofile = 1024 }\n[expect]\ncells = [{ when = { ulimit.nofile = 1024 }, \
+         outcome = \"healthy\" }]",
+        "no cell fits this `when`",
+    ),
+    (
+        "an unknown cause",
+        "expect.cells = [{ cause = \"fd-limits\" }]",
+        "cannot be \"fd-limits\"|did you mean `fd-limit`?",
+    ),
+    ("an unknown outcome", "expect.cells = [{ outcome = \"dead\" }]", "`expect.cells.outcome` cannot be \"dead\""),
+    ("a healthy cell with a cause", "expect.cells = [{ outcome = \"healthy\", cause = \"fd-limit\" }]", "has no cause"),
+    (
+        "a why without its cause",
+        "expect.cells = [{ why = \"app-backlog\" }]",
+        "`why` goes with cause = \"accept-queue\"",
+    ),
+    (
+        "a cause both expected and forbidden",
+        "expect.cells = [{ cause = \"fd-limit\", must-not-claim = [\"fd-limit\"] }]",
+        "must not be forbidden as well",
+    ),
+    ("an expectation of nothing", "expect.cells = [{}]", "this line expects nothing"),
+    ("no expectations", "expect.cells = []", "`expect.cells` is empty"),
+    (
+        "a failure for which there is no time",
+        "probe = { period = \"40s\" }\nexpect.cells = [{ outcome = \"failing\" }]",
+        "it lasts 1m 3s, and failure 3 of 3 would begin after 1m 20s",
+    ),
+    ("a question as a number", "", "`question` must be a text in quotes, not a whole number"),
+];
+
+#[test]
+fn every_bad_file_is_told_what_is_wrong() {
+    let mut unsaid = Vec::new();
+    for (what, more, said) in BAD {
+        let text = match *what {
+            "an empty question" => format!("question = \" \"\n{LOAD}"),
+            "a question as a number" => format!("question = 5\n{LOAD}"),
+            _ => file(&more.replace("AXIS", AXIS)),
+        };
+        let Err(error) = Scenario::parse("t.toml", &text) else { panic!("{what}: was taken\n{text}") };
+        let told = format!("{error}\nhint: {}", error.hint.clone().unwrap_or_default());
+        for part in said.split('|').filter(|part| !told.contains(part)) {
+            unsaid.push(format!("{what}: `{part}` is not said in\n{told}"));
+        }
+        assert!(error.at.line <= text.lines().count() && error.at.column >= 1, "{what}: {told}");
+        assert!(!error.message.ends_with('.'), "{what}: {told}");
+    }
+    assert!(unsaid.is_empty(), "{}", unsaid.join("\n\n"));
+}
+
+#[test]
+fn errors_read_well() {
+    let mut told = String::new();
+    for what in [
+        "a misspelt key of the load",
+        "a duration without unit",
+        "a command target",
+        "more cells than anyone would wait for",
+        "an exclude on a value that is not there",
+        "a host-wide sysctl",
+        "no TOML",
+    ] {
+        let (_, more, _) = BAD.iter().find(|(name, ..)| *name == what).unwrap();
+        let error = Scenario::parse("t.toml", &file(&more.replace("AXIS", AXIS))).unwrap_err();
+        told.push_str(&format!("{what}\n\n{error}\nhint: {}\n\n\n", error.hint.as_deref().unwrap_or("-")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_file_of_any_size_is_not_read() {
+    let text = format!("question = \"?\"\n# {}\n{LOAD}", "x".repeat(MAX_FILE));
+    assert!(Scenario::parse("t.toml", &text).unwrap_err().message.contains("too large"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,120}", cut in 0usize..2_000) {
+        drop(Scenario::parse("t.toml", &text));
+        let origin = crate::plan::catalogue::list()[0].text;
+        let cut = origin.floor_char_boundary(cut);
+        drop(Scenario::parse("t.toml", &format!("{}{text}{}", &origin[..cut], &origin[cut..])));
+    }
+}

@@ -1,0 +1,258 @@
+//! Addresses: from a cell to concrete plans for every process. Pure; the sandbox lays out what the constants say.
+//!
+//! | path | server | load comes from |
+//! |---|---|---|
+//! | loopback, IPv4 | as in the scenario; `0.0.0.0` is reached at 127.0.0.1 | 127.1.0.1 and following |
+//! | loopback, IPv6 | `[::1]`; `[::]` is reached at ::1 | `fd88::1` and following, the /64 local to `lo` |
+//! | veth | 10.88.0.1/16 | 10.88.128.1 and following, the /17 local to the client |
+//!
+//! The probe's own port is left to the kernel, as the kubelet's is.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use brimful_loadgen::plan::{LoadPlan, Sources};
+use brimful_loadgen::probe::ProbePlan;
+use brimful_target::Plan;
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, Path, SourceChoice};
+use super::refusal::Refusal;
+use super::words::grouped;
+
+/// The server on loopback, where a scenario names none.
+pub const LOOPBACK_SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The first source address of the load on loopback; all of 127.0.0.0/8 is local without being added.
+pub const LOOPBACK_SOURCES: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+/// The network, of [`LOOPBACK6_PREFIX`] bits, that the sandbox makes local to `lo` for an IPv6 load.
+pub const LOOPBACK6_NETWORK: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 0);
+/// Bits of [`LOOPBACK6_NETWORK`].
+pub const LOOPBACK6_PREFIX: u8 = 64;
+/// The first source address of an IPv6 load.
+pub const LOOPBACK6_SOURCES: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
+/// The server's end of the veth pair.
+pub const VETH_SERVER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// The client's end of the veth pair.
+pub const VETH_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
+/// Bits of the network that both ends are in.
+pub const VETH_PREFIX: u8 = 16;
+/// The network, of [`VETH_SOURCES_PREFIX`] bits, that the sandbox makes local to the client for the load.
+pub const VETH_SOURCES_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 0);
+/// Bits of [`VETH_SOURCES_NETWORK`].
+pub const VETH_SOURCES_PREFIX: u8 = 17;
+/// The first source address of the load over veth.
+pub const VETH_SOURCES: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 1);
+/// Source ports begin above the privileged ones.
+pub const FIRST_PORT: u16 = 1_024;
+/// The highest source port.
+pub const LAST_PORT: u16 = u16::MAX;
+
+/// Descriptors of a load process that are no connections: standard streams, epoll, pipes, and room.
+pub const SHARD_HEADROOM: u64 = 64;
+
+/// Concrete plans for all processes of one cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layout {
+    /// One for each shard of the target, at least one; shard `n` listens on port + n, the health listener is on shard 0.
+    pub targets: Vec<Plan>,
+    /// The load, over all its shards.
+    pub load: LoadPlan,
+    /// The health check.
+    pub probe: ProbePlan,
+}
+
+/// Where clients reach a server that listens at `listen`.
+///
+/// # Errors
+/// Says why no client of this topology can reach it.
+pub fn destination(path: Path, listen: SocketAddr) -> Result<SocketAddr, String> {
+    let reached = match (path, listen.ip()) {
+        (Path::Loopback, IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        (Path::Loopback, IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        (Path::Loopback, ip) if ip.is_loopback() => ip,
+        (Path::Loopback, ip) => {
+            return Err(format!("{ip} cannot be reached over loopback: listen on 127.0.0.1, 0.0.0.0, [::1] or [::]"));
+        }
+        (Path::Veth, IpAddr::V4(Ipv4Addr::UNSPECIFIED | VETH_SERVER)) => IpAddr::V4(VETH_SERVER),
+        (Path::Veth, ip) => {
+            return Err(format!("{ip} cannot be reached over veth: listen on {VETH_SERVER} or 0.0.0.0"));
+        }
+    };
+    Ok(SocketAddr::new(reached, listen.port()))
+}
+
+/// The plans of a cell, for a machine on which one process can hold `nofile_hard` descriptors.
+///
+/// # Errors
+/// A [`Refusal`] of class `Machine` when no process could hold a single connection, of class `Scenario` for an
+/// address that cannot be reached or ports beyond 65535; the latter two do not come out of a parsed scenario.
+pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
+    let refuse = |what: String| Refusal::scenario(what, "choose another `target.listen`").in_cell(&cell.id);
+    let targets = targets(cell).ok_or_else(|| refuse("the shards' ports go beyond 65535".to_owned()))?;
+    let mut destinations = Vec::with_capacity(targets.len());
+    for plan in &targets {
+        destinations.push(destination(cell.path, plan.listen).map_err(refuse)?);
+    }
+    let first = targets.first().ok_or_else(|| refuse("a target has at least one shard".to_owned()))?;
+    let health = destination(cell.path, first.health_listen.unwrap_or(first.listen)).map_err(refuse)?;
+    let shards = shards_needed(cell.load.connections, nofile_hard).ok_or_else(|| {
+        Refusal::machine(
+            format!(
+                "no process can hold a connection: the hard descriptor limit is {}, and a load process needs {} for itself",
+                grouped(nofile_hard),
+                grouped(SHARD_HEADROOM)
+            ),
+            "raise the hard limit (LimitNOFILE= of the unit, or ulimit -Hn in the shell that starts brimful)",
+        )
+        .in_cell(&cell.id)
+    })?;
+    let sources = match cell.load.source {
+        SourceChoice::Kernel => Sources::Kernel,
+        SourceChoice::Auto => named_sources(cell, health, skipped(&targets)),
+    };
+    let load = LoadPlan {
+        connections: cell.load.connections,
+        shards,
+        ramp: cell.load.ramp,
+        behaviour: cell.load.behaviour,
+        sources,
+        destinations,
+    };
+    let probe = ProbePlan {
+        action: cell.probe.action.clone(),
+        address: health,
+        period: cell.probe.period,
+        timeout: cell.probe.timeout,
+        initial_delay: cell.probe.initial_delay,
+        failure_threshold: cell.probe.failure_threshold,
+        success_threshold: cell.probe.success_threshold,
+    };
+    Ok(Layout { targets, load, probe })
+}
+
+/// Load processes needed so that each holds its share; `None` where not even one connection fits.
+///
+/// The one place that brimful_loadgen's own rule will take over.
+fn shards_needed(connections: u64, nofile_hard: u64) -> Option<u32> {
+    let each = nofile_hard.checked_sub(SHARD_HEADROOM).filter(|&each| each > 0)?;
+    u32::try_from(connections.div_ceil(each).max(1)).ok()
+}
+
+fn targets(cell: &Cell) -> Option<Vec<Plan>> {
+    let first = &cell.target.plan;
+    (0..cell.target.shards)
+        .map(|shard| {
+            let port = u16::try_from(shard).ok().and_then(|shard| first.listen.port().checked_add(shard))?;
+            let mut plan = first.clone();
+            plan.listen.set_port(port);
+            if shard > 0 {
+                plan.health_listen = None;
+            }
+            Some(plan)
+        })
+        .collect()
+}
+
+/// Every port that is listened on, so that no source port stands in a listener's way.
+fn skipped(targets: &[Plan]) -> Vec<u16> {
+    let mut ports: Vec<u16> =
+        targets.iter().flat_map(|plan| [Some(plan.listen), plan.health_listen]).flatten().map(|at| at.port()).collect();
+    ports.retain(|&port| port >= FIRST_PORT);
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// As many addresses as the connections need when each address and port is used once, whatever the destination.
+fn named_sources(cell: &Cell, health: SocketAddr, skip: Vec<u16>) -> Sources {
+    let first = match (cell.path, health.ip()) {
+        (Path::Veth, _) => IpAddr::V4(VETH_SOURCES),
+        (Path::Loopback, IpAddr::V4(_)) => IpAddr::V4(LOOPBACK_SOURCES),
+        (Path::Loopback, IpAddr::V6(_)) => IpAddr::V6(LOOPBACK6_SOURCES),
+    };
+    let addresses = cell.load.connections.div_ceil(ports_each(skip.len())).max(1);
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    Sources::Named { first, addresses, first_port: FIRST_PORT, last_port: LAST_PORT, skip }
+}
+
+/// Usable ports of one source address; with at most 65 listeners there are always tens of thousands.
+pub(super) fn ports_each(skipped: usize) -> u64 {
+    let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
+    (u64::from(LAST_PORT - FIRST_PORT) + 1).saturating_sub(skipped).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::matrix::expand;
+    use crate::plan::refusal::Class;
+    use crate::plan::scenario::Scenario;
+
+    fn layout(more: &str, connections: u64, nofile_hard: u64) -> Layout {
+        let text =
+            format!("question = \"?\"\n{more}\n[load]\nconnections = {connections}\nramp = \"1s\"\nhold = \"1s\"\n");
+        let scenario = Scenario::parse("t.toml", &text).unwrap();
+        resolve(&expand(&scenario, 1 << 20).unwrap()[0], nofile_hard).unwrap()
+    }
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn loopback_sources_stay_clear_of_the_listeners() {
+        let layout = layout("target.shards = 3\ntarget.health-listen = \"127.0.0.1:9099\"", 200_000, 20_000);
+        let ports: Vec<u16> = layout.targets.iter().map(|plan| plan.listen.port()).collect();
+        assert_eq!(ports, [23_380, 23_381, 23_382]);
+        assert_eq!(layout.targets[1].health_listen, None);
+        assert_eq!(layout.probe.address, at("127.0.0.1:9099"));
+        assert_eq!(layout.load.destinations, [at("127.0.0.1:23380"), at("127.0.0.1:23381"), at("127.0.0.1:23382")]);
+        assert_eq!(layout.load.shards, 11, "200,000 over 19,936 each");
+        let Sources::Named { first, addresses, first_port, last_port, skip } = layout.load.sources else { panic!() };
+        assert_eq!((first, first_port, last_port), ("127.1.0.1".parse().unwrap(), 1_024, 65_535));
+        assert_eq!(skip, [9_099, 23_380, 23_381, 23_382]);
+        assert_eq!(addresses, 4, "200,000 over 64,508 each");
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_reached_at_one() {
+        for (path, listen, reached, source) in [
+            ("loopback", "0.0.0.0:80", "127.0.0.1:80", "127.1.0.1"),
+            ("loopback", "[::]:8080", "[::1]:8080", "fd88::1"),
+            ("loopback", "[::1]:8080", "[::1]:8080", "fd88::1"),
+            ("veth", "0.0.0.0:8080", "10.88.0.1:8080", "10.88.128.1"),
+        ] {
+            let layout = layout(&format!("topology.path = \"{path}\"\ntarget.listen = \"{listen}\""), 10, 1_024);
+            assert_eq!(layout.targets[0].listen, at(listen));
+            assert_eq!(layout.load.destinations, [at(reached)]);
+            assert_eq!(layout.probe.address, at(reached));
+            let Sources::Named { first, .. } = layout.load.sources else { panic!() };
+            assert_eq!(first, source.parse::<IpAddr>().unwrap());
+        }
+    }
+
+    #[test]
+    fn veth_has_its_own_default_address() {
+        let layout = layout("topology.path = \"veth\"", 10, 1_024);
+        assert_eq!(layout.probe.address, at("10.88.0.1:23380"));
+    }
+
+    #[test]
+    fn a_process_without_room_for_a_connection_is_refused() {
+        let scenario = "question = \"?\"\n[load]\nconnections = 1\nramp = \"1s\"\nhold = \"1s\"\n";
+        let cells = expand(&Scenario::parse("t", scenario).unwrap(), 64).unwrap();
+        assert_eq!(resolve(&cells[0], 64).unwrap_err().class, Class::Machine);
+    }
+
+    proptest! {
+        #[test]
+        fn shards_hold_everything_and_are_no_more_than_needed(connections in 0u64..=4_000_000, hard in 65u64..2_000_000) {
+            let shards = u64::from(shards_needed(connections, hard).unwrap());
+            let each = hard - SHARD_HEADROOM;
+            prop_assert!(shards * each >= connections);
+            prop_assert!(shards == 1 || (shards - 1) * each < connections);
+        }
+    }
+}

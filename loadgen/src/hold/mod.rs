@@ -1,0 +1,134 @@
+//! The load itself: opens a shard's connections at their intended instants and holds them.
+//!
+//! One thread, one epoll and about [`BYTES_PER_CONNECTION`] bytes of user memory for each connection, so that a
+//! generator of 20,000 weighs less than the server it measures. It never stops at a failure: every errno is counted
+//! by phase, because under load the errno is the diagnosis. It judges nothing.
+
+mod shard;
+mod socket;
+mod table;
+mod tally;
+mod timeline;
+mod waiter;
+
+use std::io;
+
+use rustix::fd::BorrowedFd;
+
+use crate::address::{AddressError, Planner};
+use crate::outcome::{LoadOutcome, LoadPoint};
+use crate::plan::{Behaviour, LoadPlan};
+
+use shard::Shard;
+pub use table::BYTES_PER_CONNECTION;
+use table::Table;
+use waiter::Waiter;
+
+/// When a load starts and ends, in nanoseconds of the clock that all processes share
+/// ([`brimful_target::clock::monotonic_ns`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The start of the cell: the intended instants and every instant of the outcome count from here. It may lie in
+    /// the future, then opening waits for it, or in the past, then the first connections are late and `lag` says so.
+    pub t0_ns: u64,
+    /// When to stop by itself; `None` waits for the stop descriptor alone.
+    pub hold_until_ns: Option<u64>,
+}
+
+/// A load that has ended, with its connections still open.
+///
+/// Closing many connections takes the kernel real time (12,000 take about 0.1 s), so it is left to whoever drops
+/// `connections`: report first, then drop or exit.
+#[derive(Debug)]
+#[must_use = "dropping it closes every connection"]
+pub struct Held {
+    /// What the shard came to.
+    pub outcome: LoadOutcome,
+    /// The sockets: every held connection, and every one still in its handshake.
+    pub connections: Connections,
+}
+
+/// The open sockets of a shard. Dropping it closes them all.
+#[derive(Debug)]
+pub struct Connections {
+    open: u64,
+    _table: Table,
+    _waiter: Waiter,
+}
+
+impl Connections {
+    /// How many were open at the end of the load: held, or still in their handshake.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+}
+
+/// A shard that could not begin, or lost what it stands on. A connection that fails is never an error: it is counted.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The plan does not work out.
+    #[error("the load's addresses do not work out")]
+    Address(#[from] AddressError),
+    /// There is no memory for the table of connections.
+    #[error("no memory for {connections} connections\nhint: use more shards, or fewer connections")]
+    Memory {
+        /// How many the shard was to open.
+        connections: u64,
+        /// What the allocator says.
+        #[source]
+        source: std::collections::TryReserveError,
+    },
+    /// The kernel refuses what the loop runs on: `epoll_create1(2)`, `timerfd_create(2)` or `epoll_ctl(2)` on the
+    /// stop descriptor (`EPERM` for a regular file).
+    #[error("cannot set up the load's event loop: {call}\nhint: raise the descriptor limit above what is open")]
+    SetUp {
+        /// The system call.
+        call: &'static str,
+        /// Its errno.
+        #[source]
+        source: io::Error,
+    },
+    /// `epoll_wait(2)` or `timerfd_settime(2)` failed in the middle of a load.
+    #[error("the load's event loop broke: {call}")]
+    Wait {
+        /// The system call.
+        call: &'static str,
+        /// Its errno.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens the connections of one shard and holds them until the schedule ends or `stop` becomes ready: readable,
+/// hung up or in error, as a pipe does when its writer says a word or dies. Nothing is read from `stop`.
+///
+/// `on_point` is called about every 100 ms, and once at the end; it runs between two system calls of the load, so
+/// it should be brief. Stopping within the ramp leaves `attempted` below `requested`.
+///
+/// The thread is blocked for the whole time. The descriptor limit is used as it is found: raise it before.
+///
+/// # Errors
+/// When the plan does not work out, memory or the kernel refuse the set-up, or waiting itself fails.
+pub fn run_shard(
+    plan: &LoadPlan,
+    shard: u32,
+    schedule: Schedule,
+    stop: BorrowedFd<'_>,
+    on_point: impl FnMut(LoadPoint),
+) -> Result<Held, LoadError> {
+    let planner = Planner::new(plan)?;
+    if shard >= plan.shards {
+        return Err(AddressError::NoSuchShard { shard, shards: plan.shards }.into());
+    }
+    match plan.behaviour {
+        Behaviour::Idle => {
+            let mut load = Shard::new(&planner, shard, !plan.ramp.is_zero(), schedule, stop, on_point)?;
+            load.run()?;
+            Ok(load.finish())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

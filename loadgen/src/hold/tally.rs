@@ -1,0 +1,117 @@
+//! The books of one shard: what happened to its connections so far. Pure; instants are handed in.
+
+use brimful_target::errno;
+
+use super::timeline::Timeline;
+use crate::outcome::{LoadOutcome, LoadPoint, Phase};
+
+/// Counts of a running shard. All instants are nanoseconds since the start of the cell.
+#[derive(Debug)]
+pub(super) struct Tally {
+    outcome: LoadOutcome,
+    failed: u64,
+    timeline: Timeline,
+}
+
+impl Tally {
+    /// The books of a shard that is to open `requested` connections.
+    pub(super) fn new(requested: u64) -> Self {
+        Self { outcome: LoadOutcome { requested, ..LoadOutcome::default() }, failed: 0, timeline: Timeline::new() }
+    }
+
+    /// An attempt was begun at `at_ns`; it is pending until it is established or refused.
+    pub(super) fn attempted(&mut self, at_ns: u64, late_ns: Option<u64>) {
+        self.outcome.attempted += 1;
+        self.outcome.pending += 1;
+        self.outcome.first_attempt_ns.get_or_insert(at_ns);
+        self.outcome.last_attempt_ns = Some(at_ns);
+        if let Some(late_ns) = late_ns {
+            self.outcome.lag.record(late_ns);
+        }
+    }
+
+    /// A pending connection was completed at `at_ns`, `took_ns` after its `connect(2)`.
+    pub(super) fn established(&mut self, at_ns: u64, took_ns: u64) {
+        self.outcome.pending -= 1;
+        self.outcome.established += 1;
+        self.outcome.held += 1;
+        self.outcome.connect_latency.record(took_ns);
+        self.outcome.last_established_ns = Some(at_ns);
+    }
+
+    /// A pending connection failed on the way, in any phase before [`Phase::Hold`].
+    pub(super) fn refused(&mut self, phase: Phase, errno: i32) {
+        self.outcome.pending -= 1;
+        self.failed += 1;
+        self.outcome.add_failure(phase, &errno::name(errno), 1);
+    }
+
+    /// A held connection was ended by the peer: by a reset or another errno, or in good order (`None`).
+    pub(super) fn lost(&mut self, errno: Option<i32>) {
+        self.outcome.held -= 1;
+        self.failed += 1;
+        self.outcome.add_failure(Phase::Hold, errno.map(errno::name).as_deref().unwrap_or("EOF"), 1);
+    }
+
+    /// How many connections are in their handshake.
+    pub(super) fn pending(&self) -> u64 {
+        self.outcome.pending
+    }
+
+    /// How many attempts were begun.
+    pub(super) fn attempted_so_far(&self) -> u64 {
+        self.outcome.attempted
+    }
+
+    /// When the next point of the timeline is due.
+    pub(super) fn next_point_ns(&self) -> u64 {
+        self.timeline.next_ns()
+    }
+
+    /// Takes a point of the timeline.
+    pub(super) fn take_point(&mut self, at_ns: u64) -> LoadPoint {
+        let point = self.point(at_ns);
+        self.timeline.take(point);
+        point
+    }
+
+    /// Closes the books at the end of the load; the last point of the timeline is the state at `at_ns`.
+    pub(super) fn close(self, at_ns: u64) -> (LoadOutcome, LoadPoint) {
+        let end = self.point(at_ns);
+        let timeline = self.timeline.close(end);
+        (LoadOutcome { timeline, ..self.outcome }, end)
+    }
+
+    fn point(&self, at_ns: u64) -> LoadPoint {
+        let LoadOutcome { attempted, established, held, .. } = self.outcome;
+        LoadPoint { at_ns, attempted, established, held, failed: self.failed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attempt_is_pending_held_or_failed() {
+        let mut tally = Tally::new(5);
+        for at in 0..5 {
+            tally.attempted(at, Some(at));
+        }
+        tally.established(10, 3);
+        tally.established(11, 4);
+        tally.refused(Phase::Connect, 111);
+        tally.lost(None);
+        let point = tally.take_point(100);
+        assert_eq!(point, LoadPoint { at_ns: 100, attempted: 5, established: 2, held: 1, failed: 2 });
+        let (outcome, end) = tally.close(120);
+        assert_eq!((outcome.pending, outcome.held), (2, 1));
+        assert_eq!(outcome.attempted, outcome.pending + outcome.held + end.failed);
+        assert_eq!((outcome.first_attempt_ns, outcome.last_attempt_ns), (Some(0), Some(4)));
+        assert_eq!(outcome.last_established_ns, Some(11));
+        assert_eq!((outcome.lag.count(), outcome.connect_latency.count()), (5, 2));
+        let kinds: Vec<_> = outcome.failures.iter().map(|f| (f.phase, f.errno.as_str(), f.count)).collect();
+        assert_eq!(kinds, [(Phase::Connect, "ECONNREFUSED", 1), (Phase::Hold, "EOF", 1)]);
+        assert_eq!(outcome.timeline, [point, end]);
+    }
+}

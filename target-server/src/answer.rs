@@ -1,0 +1,123 @@
+//! One conversation: a connection that woke, its request, the answer, and back to rest.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::rest::{Connection, Rest};
+use crate::wire::{self, Answer, Decision, Reading};
+
+/// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
+/// occupies a task no longer; one that says nothing occupies none. Ten times a kubelet's default time-out.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes first set aside for a head: a kubelet's is about 120.
+const FIRST_READ: usize = 512;
+/// Most bytes thrown away before a connection is closed on a request that was refused.
+const DISCARD_MAX: usize = 64 * 1_024;
+
+/// Answers what the connection in slot `key` has to say, then lays it to rest again or closes it.
+pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection) {
+    let Connection { socket, extra } = connection;
+    match exchange(socket, &rest, PATIENCE).await {
+        // What went wrong is the peer's business: to the server it is one connection less.
+        Err(_) | Ok(None) => {
+            drop(extra);
+            rest.forget(key);
+        }
+        Ok(Some(socket)) => rest.put_back(key, Connection { socket, extra }),
+    }
+}
+
+/// Answers requests until none is begun, and gives the socket back; `None` when the conversation is over and the socket closed.
+async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Result<Option<OwnedFd>> {
+    let mut stream = TcpStream::from_std(socket.into())?;
+    let mut head = Vec::with_capacity(FIRST_READ);
+    loop {
+        let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.health_path)).await {
+            Ok(Ok(Some(decision))) => decision,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => return Err(error),
+            Err(_elapsed) => Decision { answer: Answer::TooSlow, keep_alive: false, consumed: head.len() },
+        };
+        timeout(patience, stream.write_all(&decision.answer.render(decision.keep_alive))).await??;
+        let healthy = decision.answer == Answer::Healthy;
+        rest.counters.0.answered(healthy);
+        if !decision.keep_alive {
+            if !healthy {
+                discard(&stream);
+            }
+            return Ok(None);
+        }
+        head.drain(..decision.consumed);
+        if head.is_empty() {
+            return Ok(Some(stream.into_std()?.into()));
+        }
+    }
+}
+
+/// Reads until the first request in `head` is decided; `None` when the peer ended before that.
+async fn receive(stream: &mut TcpStream, head: &mut Vec<u8>, health_path: &str) -> io::Result<Option<Decision>> {
+    loop {
+        if let Reading::Decided(decision) = wire::read(head, health_path) {
+            return Ok(Some(decision));
+        }
+        if stream.read_buf(head).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// Throws away what has arrived unread: closing over it would send a reset, which may overtake the answer (RFC 9112, 9.6).
+fn discard(stream: &TcpStream) {
+    let mut sink = [0_u8; 4_096];
+    for _ in 0..DISCARD_MAX / sink.len() {
+        if !matches!(stream.try_read(&mut sink), Ok(read) if read > 0) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::plan::{Accept, OnEmfile, Plan};
+
+    #[test]
+    fn half_a_sentence_is_not_waited_for_longer_than_patience() {
+        let rest = Rest::new(&Plan {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            backlog: 1,
+            health_path: "/healthz".to_owned(),
+            health_listen: None,
+            accept: Accept::Drain,
+            accept_pause: None,
+            on_emfile: OnEmfile::Spin,
+            raise_nofile: false,
+            extra_fds_per_connection: 0,
+        })
+        .unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        std::io::Write::write_all(&mut client, b"GET /hea").unwrap();
+
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let over = runtime.block_on(exchange(server.into(), &rest, Duration::from_millis(1))).unwrap();
+
+        assert!(over.is_none());
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut client, &mut said).unwrap();
+        assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("Connection: close"), "{said}");
+        assert_eq!(rest.counters.snapshot().other_answers, 1);
+    }
+}

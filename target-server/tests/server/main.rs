@@ -1,0 +1,6 @@
+//! The target with real sockets on loopback: what it answers, what it holds, what it does without descriptors.
+
+mod answers;
+mod exhaustion;
+mod queue;
+mod site;
