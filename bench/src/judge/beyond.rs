@@ -5,9 +5,11 @@
 
 use brimful_loadgen::probe::Outcome;
 
+use super::spans::known;
 use super::verdict::Undecided;
 use super::view::View;
 use super::words::count;
+use crate::evidence::series::Series;
 use crate::plan::expect::CauseName;
 
 /// What an undetermined verdict leaves open, by the commonest end of the failed probes.
@@ -49,17 +51,37 @@ pub(crate) fn left_open(view: &View<'_>) -> Option<Undecided> {
     Some(Undecided { cause: CauseName::Undetermined, why, collect: collect.iter().map(|&s| s.to_owned()).collect() })
 }
 
+/// Where packets vanish before a socket sees them, and the counter that says so (`facts`: rows 8, 10, 13 and 14 of the diagnosis table).
+const BEFORE_THE_SOCKET: [(&str, &str); 4] = [
+    ("nf_conntrack.drop", "the connection-tracking table dropped"),
+    ("arp_cache.table_fulls", "the neighbour table was full"),
+    ("softnet.dropped", "a per-CPU backlog of this host dropped"),
+    ("Ip.OutNoRoutes", "no route led back for"),
+];
+
 fn before_the_socket(view: &View<'_>) -> String {
-    let text = "the handshake was not completed: the SYN or its answer was lost before the socket (conntrack, a packet filter, a per-CPU backlog, the neighbour table) or found it full unseen";
-    match (view.grew("Ip.InReceives"), view.grew("Ip.InDelivers")) {
-        (Some(received), Some(delivered)) if received.saturating_sub(delivered) >= view.failed.len() as u64 => {
-            format!(
-                "{text}; {} packets reached the server's namespace and were not delivered (Ip.InReceives less Ip.InDelivers)",
-                count(received - delivered)
-            )
+    let evidence = &view.record.evidence;
+    let sides = [Some(&evidence.server), evidence.client.as_ref()];
+    let tables = sides.into_iter().flatten().map(|side| &side.counters).chain([&evidence.host]);
+    let mut seen = Vec::new();
+    for table in tables {
+        for (name, words) in BEFORE_THE_SOCKET {
+            let grew = table.get(name).and_then(known).map_or(0, Series::delta);
+            if grew > 0 {
+                seen.push(format!("{words} {} times ({name})", count(grew)));
+            }
         }
-        _ => text.to_owned(),
     }
+    if let (Some(received), Some(delivered)) = (view.grew("Ip.InReceives"), view.grew("Ip.InDelivers"))
+        && received.saturating_sub(delivered) >= view.failed.len() as u64
+    {
+        seen.push(format!(
+            "{} packets reached the server's namespace and were not delivered (Ip.InReceives less Ip.InDelivers)",
+            count(received - delivered)
+        ));
+    }
+    let text = "the handshake was not completed: the SYN or its answer was lost before the socket (conntrack, a packet filter, a per-CPU backlog, the neighbour table)";
+    if seen.is_empty() { text.to_owned() } else { format!("{text}; a hint: {}", seen.join("; ")) }
 }
 
 fn commonest(view: &View<'_>) -> Option<Outcome> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::cell::KnobValue;
+use crate::plan::knob::TakesEffect;
 
 pub(crate) mod acceptor;
 pub(crate) mod backlog;
@@ -11,30 +12,16 @@ pub(crate) mod listener;
 pub(crate) mod nofile;
 pub(crate) mod syn;
 
-/// When a change is felt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TakesEffect {
-    /// At once.
-    Live,
-    /// At the next `listen(2)` on the socket, which may be the same socket again.
-    NextListen,
-    /// When the process starts again.
-    ProcessStart,
-    /// At the next run of the scenario.
-    NextRun,
-}
-
-impl TakesEffect {
-    /// In words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Live => "takes effect at once",
-            Self::NextListen => "takes effect at the next listen(2): restart the program, or let it call listen again",
-            Self::ProcessStart => "takes effect when the process starts again",
-            Self::NextRun => "takes effect at the next run",
+/// When a change is felt, in words.
+#[must_use]
+pub fn felt(takes_effect: TakesEffect) -> &'static str {
+    match takes_effect {
+        TakesEffect::Live => "takes effect at once",
+        TakesEffect::NextListen => {
+            "takes effect at the next listen(2): restart the program, or let it call listen again"
         }
+        TakesEffect::NextConnection => "takes effect for connections made from then on",
+        TakesEffect::ProcessStart => "takes effect when the process starts again",
     }
 }
 

@@ -5,7 +5,6 @@
 //! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks.
 
 mod descriptors;
-mod probe_stats;
 mod queue;
 mod spans;
 mod view;

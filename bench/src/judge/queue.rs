@@ -68,10 +68,10 @@ impl<'a> Queue<'a> {
         max_between(self.recv_q, from_ns, to_ns)
     }
 
-    /// Whether it was read often enough to tell a pause from a standstill within `budget_ns`: four readings, so that a
-    /// drained moment of a quarter of the budget is not missed.
+    /// Whether it was read often enough to tell a pause from a standstill within `budget_ns`: three readings, so that a
+    /// drained moment of a third of the budget is not missed.
     pub(crate) fn read_often_enough(&self, budget_ns: u64) -> bool {
-        self.interval_ns.saturating_mul(4) <= budget_ns
+        self.interval_ns.saturating_mul(3) <= budget_ns
     }
 
     /// Its fullest, as `129 of 128`.

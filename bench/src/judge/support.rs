@@ -96,6 +96,7 @@ pub(crate) fn sample(seq: u64, outcome: Outcome) -> Sample {
         },
         message: message.into(),
         missed_ticks: 0,
+        discarded: false,
     }
 }
 
@@ -208,10 +209,10 @@ impl World {
         let (mut listener, mut counters) = (ListenerEvidence::default(), BTreeMap::<&str, Series>::new());
         let (mut descriptors, mut cpu) = (Series::default(), Series::default());
         for ms in 0..end_ms {
+            state.load(ms);
             if ms % 1_000 == 0 && end_ms - ms >= 1_001 {
                 state.probe();
             }
-            state.load(ms);
             state.accept(ms);
             if ms % 100 == 0 {
                 let t = ms * MS;

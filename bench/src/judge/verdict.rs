@@ -1,12 +1,12 @@
 //! What a record means: outcome, cause, what is ruled out, what is left open, and the cure. Pure.
 
+use brimful_loadgen::probe::Summary;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Finding, ProofLine, Row, TABLE};
 use super::cure::Cure;
-use super::probe_stats::Summary;
 use super::view::View;
-use super::words::{count, outcome_name, time};
+use super::words::{count, outcome_name};
 use super::{beyond, notes};
 use crate::evidence::record::Record;
 use crate::plan::expect::{CauseName, CellOutcome, Why};
@@ -59,7 +59,7 @@ pub struct Verdict {
 #[must_use]
 pub fn judge(record: &Record) -> Verdict {
     let view = View::of(record);
-    let summary = Summary::of(&record.probe.plan, &record.probe.samples);
+    let summary = Summary::of(&record.probe.samples, &record.probe.plan);
     let findings: Vec<(&Row, Finding)> = TABLE.iter().map(|row| (row, (row.look)(&view))).collect();
     let outcome = outcome(&summary, &findings);
     let mut verdict = Verdict {
@@ -85,9 +85,9 @@ fn outcome(summary: &Summary, findings: &[(&Row, Finding)]) -> CellOutcome {
         findings.iter().any(|(row, f)| row.name == CauseName::GeneratorBound && matches!(f, Finding::Shown { .. }));
     if generator || summary.sent == 0 {
         CellOutcome::Void
-    } else if summary.would_restart_ns.is_some() {
+    } else if summary.would_restart_at_s.is_some() {
         CellOutcome::Failing
-    } else if summary.failed() > 0 {
+    } else if summary.failed > 0 {
         CellOutcome::Degraded
     } else {
         CellOutcome::Healthy
@@ -135,7 +135,7 @@ fn probe_line(view: &View<'_>, summary: &Summary) -> Option<ProofLine> {
     if summary.sent == 0 {
         return None;
     }
-    let Some(first) = &summary.first_failure else {
+    let Some(first) = view.failed.first() else {
         return Some(ProofLine::new(
             "probe",
             format!("{} of {} passed", count(summary.ok), count(summary.sent)),
@@ -148,15 +148,14 @@ fn probe_line(view: &View<'_>, summary: &Summary) -> Option<ProofLine> {
         .filter(|(outcome, _)| !outcome.passed())
         .map(|(&outcome, n)| format!("{} {n}", outcome_name(outcome)))
         .collect();
-    let text = match summary.would_restart_ns {
-        Some(ns) => format!(
-            "{} in a row: liveness restarts the container {} after the first probe",
-            view.record.probe.plan.failure_threshold,
-            time(ns)
+    let text = match summary.would_restart_at_s {
+        Some(s) => format!(
+            "{} in a row: liveness restarts the container {s:.1} s after the first probe",
+            view.record.probe.plan.failure_threshold
         ),
         None => "liveness would not have restarted the container".to_owned(),
     };
-    let value = format!("{} of {} failed: {}", count(summary.failed()), count(summary.sent), kinds.join(", "));
+    let value = format!("{} of {} failed: {}", count(summary.failed), count(summary.sent), kinds.join(", "));
     Some(ProofLine::new("probe", value, text).at(first.started_ns))
 }
 

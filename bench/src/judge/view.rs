@@ -8,7 +8,7 @@ use super::descriptors::Descriptors;
 use super::queue::Queue;
 use super::spans::{interval_ns, known};
 use super::words::nanos;
-use crate::evidence::record::{EarlyEnd, Record, Role};
+use crate::evidence::record::{EarlyEnd, ListenerEvidence, Record, Role};
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
 
@@ -136,18 +136,23 @@ impl<'a> View<'a> {
     }
 }
 
-/// The port of a listener's name, `127.0.0.1:8080`, `[::]:8080` or `*:8080`.
-fn port_of(name: &str) -> Option<u16> {
-    name.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+/// The address of a listener's name: `127.0.0.1:8080`, `[::]:8080`, and `127.0.0.1:8080#2` for the second socket at one address.
+fn address_of(name: &str) -> Option<SocketAddr> {
+    name.split('#').next()?.parse().ok()
 }
 
-/// The listener the probe goes to: that of its very address, or else one on its port (`0.0.0.0`, `[::]`).
-fn probed_listener(record: &Record) -> Option<(&str, &crate::evidence::record::ListenerEvidence)> {
+/// The listener the probe goes to: that of its very address, or else one on its port (`0.0.0.0`, `[::]`); the fullest where
+/// several sockets share it (`SO_REUSEPORT`), because the kernel spreads the probes over all of them.
+fn probed_listener(record: &Record) -> Option<(&str, &ListenerEvidence)> {
     let address: SocketAddr = record.probe.plan.address;
     let listeners = &record.evidence.server.listeners;
-    let exact = listeners.get_key_value(&address.to_string());
-    let any = || listeners.iter().find(|(name, _)| port_of(name) == Some(address.port()));
-    exact.or_else(any).map(|(name, listener)| (name.as_str(), listener))
+    let fullest = |fits: &dyn Fn(SocketAddr) -> bool| {
+        let fitting = listeners.iter().filter(|(name, _)| address_of(name).is_some_and(fits));
+        fitting.max_by_key(|(_, listener)| listener.recv_q.max)
+    };
+    let chosen =
+        fullest(&|listens| listens == address).or_else(|| fullest(&|listens| listens.port() == address.port()));
+    chosen.map(|(name, listener)| (name.as_str(), listener))
 }
 
 /// The target process behind the probe's port: the one that said it listens there, or else the first.
@@ -194,6 +199,15 @@ mod tests {
         let listener = record.evidence.server.listeners.remove(support::ADDRESS).unwrap();
         record.evidence.server.listeners.insert("[::]:23380".into(), listener);
         assert_eq!(View::of(&record).queue.unwrap().name, "[::]:23380");
+    }
+
+    #[test]
+    fn of_several_sockets_at_one_address_the_fullest_is_looked_at() {
+        let mut record = support::healthy();
+        let second =
+            ListenerEvidence { recv_q: Series::starting(0, 99), limit: Series::starting(0, 98), ..Default::default() };
+        record.evidence.server.listeners.insert(format!("{}#2", support::ADDRESS), second);
+        assert_eq!(View::of(&record).queue.unwrap().name, "127.0.0.1:23380#2");
     }
 
     #[test]

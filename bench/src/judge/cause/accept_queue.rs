@@ -68,7 +68,7 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             )
         },
         collect: vec![
-            "`Recv-Q` of the probed listener, read at least four times within the probe's time-out".into(),
+            "`Recv-Q` of the probed listener, read at least three times within the probe's time-out".into(),
             "the same cell with a larger backlog and `net.core.somaxconn`".into(),
         ],
     }

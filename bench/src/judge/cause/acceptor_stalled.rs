@@ -58,7 +58,7 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             format!("it explains {too_long} of {} failed probes, not most of them", view.failed.len())
         },
         collect: vec![
-            "`Recv-Q` and `Tcp.PassiveOpens`, read at least four times within the probe's time-out".into(),
+            "`Recv-Q` and `Tcp.PassiveOpens`, read at least three times within the probe's time-out".into(),
             "a stack of the target's accepting thread (`/proc/PID/task/TID/stack`, `perf`)".into(),
         ],
     }

@@ -1,12 +1,13 @@
 //! The cure for an accept queue too small for its bursts. Pure.
 
-use super::{Cure, Note, Place, PlaceKind, Setting, TakesEffect, sysctl_places};
+use super::{Cure, Note, Place, PlaceKind, Setting, sysctl_places};
 use crate::judge::queue::Queue;
 use crate::judge::spans::Span;
 use crate::judge::view::View;
 use crate::judge::words::{count, time};
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
 
 const SOMAXCONN: &str = "net.core.somaxconn";
 
@@ -48,7 +49,7 @@ pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
             let reason = format!("the socket still has {}, its limit from before the change", count(queue.limit.last));
             let also = backlog_too.or(sysctl_too);
             (
-                "target.relisten",
+                "relisten",
                 None,
                 also,
                 vec![Place::new(

@@ -1,10 +1,11 @@
 //! What the generator needs to keep its plan. Pure.
 
-use super::{Cure, Place, PlaceKind, TakesEffect};
+use super::{Cure, Place, PlaceKind};
 use crate::judge::cause::{Shortfall, shortfalls};
 use crate::judge::view::View;
 use crate::judge::words::time;
 use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
 
 pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let shortfall = shortfalls(view).into_iter().next()?;
@@ -46,7 +47,7 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(Cure {
         knob: knob.to_owned(),
         value: None,
-        takes_effect: TakesEffect::NextRun,
+        takes_effect: TakesEffect::ProcessStart,
         also: Vec::new(),
         places: vec![Place::new(PlaceKind::Scenario, text, None)],
         because,

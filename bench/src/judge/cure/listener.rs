@@ -1,8 +1,9 @@
 //! The cure for a missing listener. Pure.
 
-use super::{Cure, Place, PlaceKind, TakesEffect};
+use super::{Cure, Place, PlaceKind};
 use crate::judge::view::View;
 use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
 
 pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let address = view.record.probe.plan.address;

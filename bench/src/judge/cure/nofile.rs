@@ -1,11 +1,12 @@
 //! The cure for a target out of descriptors. Pure.
 
-use super::{Cure, Note, Place, PlaceKind, TakesEffect};
+use super::{Cure, Note, Place, PlaceKind};
 use crate::judge::spans::known;
 use crate::judge::view::View;
 use crate::judge::words::{count, readable_above};
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
 
 /// Room beyond what the connections need, as one part in this many: the probe's own connections, files, a reload.
 const MARGIN_ONE_IN: u64 = 10;

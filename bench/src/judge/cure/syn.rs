@@ -1,9 +1,10 @@
 //! The cure for a full SYN queue. Pure.
 
-use super::{Cure, Note, TakesEffect, sysctl_places};
+use super::{Cure, Note, sysctl_places};
 use crate::judge::view::View;
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
 
 pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(Cure {

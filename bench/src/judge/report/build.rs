@@ -1,9 +1,9 @@
 //! From records to a report. Pure.
 
+use brimful_loadgen::probe::Summary;
 use indexmap::IndexMap;
 
 use super::super::knobs::{self, Judged};
-use super::super::probe_stats::Summary;
 use super::super::verdict::judge;
 use super::{
     BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
@@ -88,17 +88,20 @@ fn cell(records: &[&Record]) -> Option<CellReport> {
 /// The probes of all blocks that are not void; of all, when all are.
 fn probes(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<ProbeReport> {
     let counted = |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
-    let mut sound = records.iter().zip(blocks).filter(|(_, b)| counted(b)).map(|(r, _)| *r);
-    let first = sound.next()?;
-    let mut summary = Summary::of(&first.probe.plan, &first.probe.samples);
-    for record in sound {
-        summary.merge(&Summary::of(&record.probe.plan, &record.probe.samples));
+    let sound: Vec<&Record> = records.iter().zip(blocks).filter(|(_, b)| counted(b)).map(|(r, _)| *r).collect();
+    let (first, others) = sound.split_first()?;
+    let mut summary = Summary::of(&first.probe.samples, &first.probe.plan);
+    for record in others {
+        merge::probes(&mut summary, &Summary::of(&record.probe.samples, &record.probe.plan));
     }
-    Some(ProbeReport::of(&first.probe.plan, &summary))
+    let failed = sound.iter().flat_map(|r| &r.probe.samples).find(|s| !s.outcome.passed());
+    Some(ProbeReport::of(&first.probe.plan, &summary, failed))
 }
 
 fn one(record: &Record) -> ProbeReport {
-    ProbeReport::of(&record.probe.plan, &Summary::of(&record.probe.plan, &record.probe.samples))
+    let samples = &record.probe.samples;
+    let failed = samples.iter().find(|s| !s.outcome.passed());
+    ProbeReport::of(&record.probe.plan, &Summary::of(samples, &record.probe.plan), failed)
 }
 
 fn block(record: &Record) -> BlockReport {

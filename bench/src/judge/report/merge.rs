@@ -1,5 +1,7 @@
 //! Several blocks of one cell as one. Pure.
 
+use brimful_loadgen::probe::Summary;
+
 use super::super::verdict::{Undecided, Verdict};
 use super::BlockReport;
 use crate::plan::expect::{CauseName, CellOutcome};
@@ -12,6 +14,31 @@ const WORST_FIRST: [CellOutcome; 4] =
 pub(crate) fn outcome(blocks: &[BlockReport]) -> CellOutcome {
     let worst = WORST_FIRST.into_iter().find(|&o| blocks.iter().any(|b| b.outcome == o));
     worst.unwrap_or(CellOutcome::Void)
+}
+
+/// Adds another block's probes. The earliest restart is kept.
+pub(crate) fn probes(sum: &mut Summary, other: &Summary) {
+    sum.sent += other.sent;
+    sum.ok += other.ok;
+    sum.failed += other.failed;
+    sum.discarded += other.discarded;
+    sum.missed_ticks += other.missed_ticks;
+    for (&outcome, &n) in &other.outcomes {
+        *sum.outcomes.entry(outcome).or_insert(0) += n;
+    }
+    sum.failure_rate = (sum.sent > 0).then(|| sum.failed as f64 / sum.sent as f64);
+    sum.latency.answered.merge(&other.latency.answered);
+    sum.latency.censored += other.latency.censored;
+    sum.lag.merge(&other.lag);
+    sum.would_restart_at_s = earlier(sum.would_restart_at_s, other.would_restart_at_s);
+    sum.out_of_service_at_s = earlier(sum.out_of_service_at_s, other.out_of_service_at_s);
+}
+
+fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// The verdict of the first block that is as bad as the cell, its cause kept only if all blocks as bad agree on it.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use brimful_loadgen::latency::Quantile;
 use brimful_loadgen::outcome::{LoadOutcome, Phase};
-use brimful_loadgen::probe::ProbePlan;
+use brimful_loadgen::probe::{ProbePlan, Sample, Summary};
 use serde::{Deserialize, Serialize};
 
-use super::super::probe_stats::Summary;
 use super::super::words::{nanos, outcome_name};
 
 /// A quantile in nanoseconds: a plain number, or `{"at_least_ns": T}` where its rank falls among the probes that were never answered.
@@ -49,6 +48,8 @@ pub struct ProbeReport {
     pub ok: u64,
     /// Probes that did not.
     pub failed: u64,
+    /// Ticks dropped because the serial prober was busy.
+    pub missed_ticks: u64,
     /// How many ended in which way; ways that did not occur are left out.
     pub outcomes: BTreeMap<String, u64>,
     /// Failed over sent; `null` when none was sent.
@@ -59,6 +60,8 @@ pub struct ProbeReport {
     pub latency_ns: Quantiles,
     /// When liveness would have restarted the container, in seconds from the first intended probe; the earliest over the blocks; `null` when it would not.
     pub would_restart_at_s: Option<f64>,
+    /// When readiness would have taken it out of service, likewise.
+    pub out_of_service_at_s: Option<f64>,
     /// How the first failed probe ended.
     pub first_failure: Option<String>,
     /// What the kubelet would have said to it.
@@ -122,21 +125,22 @@ pub struct LoadReport {
 }
 
 impl ProbeReport {
-    pub(crate) fn of(plan: &ProbePlan, summary: &Summary) -> Self {
+    pub(crate) fn of(plan: &ProbePlan, summary: &Summary, first_failure: Option<&Sample>) -> Self {
         let at = |q| summary.latency.quantile(q).map(At::from);
-        let rate = summary.failed() as f64 / summary.sent.max(1) as f64;
         Self {
             timeout_ns: nanos(plan.timeout),
             sent: summary.sent,
             ok: summary.ok,
-            failed: summary.failed(),
+            failed: summary.failed,
+            missed_ticks: summary.missed_ticks,
             outcomes: summary.outcomes.iter().map(|(&o, &n)| (outcome_name(o).to_owned(), n)).collect(),
-            failure_rate: (summary.sent > 0).then_some(rate),
-            restricted_mean_ns: summary.latency.restricted_mean().map(|ns| ns.round() as u64),
+            failure_rate: summary.failure_rate,
+            restricted_mean_ns: summary.restricted_mean_ns().map(|ns| ns.round() as u64),
             latency_ns: Quantiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) },
-            would_restart_at_s: summary.would_restart_ns.map(|ns| ns as f64 / 1e9),
-            first_failure: summary.first_failure.as_ref().map(|s| outcome_name(s.outcome).to_owned()),
-            first_message: summary.first_failure.as_ref().map(|s| s.message.clone()),
+            would_restart_at_s: summary.would_restart_at_s,
+            out_of_service_at_s: summary.out_of_service_at_s,
+            first_failure: first_failure.map(|s| outcome_name(s.outcome).to_owned()),
+            first_message: first_failure.map(|s| s.message.clone()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::cause::{ProofLine, words};
-use super::super::cure::{Cure, Place};
+use super::super::cure::{Cure, Place, felt};
 use super::super::verdict::Verdict;
 use super::super::words::{counted, time};
 use super::table::table;
@@ -228,7 +228,7 @@ impl Page {
             what = format!("{what}, and {} = {}", also.knob, also.value);
         }
         self.wrapped("what to change", 2, 2);
-        self.wrapped(&format!("{what}; {}", cure.takes_effect.words()), 4, 4);
+        self.wrapped(&format!("{what}; {}", felt(cure.takes_effect)), 4, 4);
         self.wrapped(&cure.because, 4, 4);
         for place in &cure.places {
             self.place(place);

@@ -7,7 +7,7 @@ mod sysctl;
 mod table;
 mod values;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::expect::CauseName;
 use super::refusal::Refusal;
@@ -39,7 +39,7 @@ pub enum Scope {
 }
 
 /// When a new value is first felt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TakesEffect {
     /// At once: it is read each time it matters.
