@@ -10,3 +10,7 @@ pub mod live;
 pub mod evidence;
 
 pub mod judge;
+
+pub mod cli;
+pub mod error;
+pub mod store;

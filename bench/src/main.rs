@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `brimful` binary, and nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(brimful::cli::main())
+}

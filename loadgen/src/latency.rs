@@ -1,5 +1,7 @@
 //! Latencies as HdrHistograms, and distributions in which a time-out is a value known only from below.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
@@ -12,8 +14,20 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// A histogram of nanoseconds: range 1 ns to about 292 years, three significant digits, grows as needed.
 ///
 /// In JSON it is one string, the base64 of HdrHistogram's V2 encoding, so that any HdrHistogram library can read it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Latency(Histogram<u64>);
+
+/// In a few words: the counters themselves fill pages.
+impl fmt::Debug for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(histogram) = self;
+        f.debug_struct("Latency")
+            .field("count", &histogram.len())
+            .field("p50", &histogram.value_at_quantile(0.5))
+            .field("max", &histogram.max())
+            .finish()
+    }
+}
 
 /// A quantile of a distribution with censored values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,5 +10,6 @@ pub mod listener_log;
 pub mod named_log;
 pub mod socket_log;
 
+pub mod given;
 pub mod record;
 pub mod series;

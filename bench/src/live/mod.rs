@@ -1,5 +1,17 @@
-//! The only hands on the machine. Nothing here judges what it sees.
+//! The only hands on this machine: namespaces, workers, observation. It writes records and never judges them.
 
-pub mod netlink;
-
+pub mod alone;
+pub mod cell;
+pub mod compose;
+pub mod interrupt;
+mod link;
+pub mod machine;
+pub mod message;
+mod namespace;
+mod netlink;
 pub mod observe;
+pub mod preflight;
+pub mod process;
+mod sys;
+mod sysctl;
+pub mod worker;

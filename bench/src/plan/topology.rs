@@ -3,14 +3,14 @@
 //! | path | server | load comes from |
 //! |---|---|---|
 //! | loopback, IPv4 | as in the scenario; `0.0.0.0` is reached at 127.0.0.1 | 127.1.0.1 and following |
-//! | loopback, IPv6 | `[::1]`; `[::]` is reached at ::1 | `fd88::1` and following, the /64 local to `lo` |
+//! | loopback, IPv6 | `[::1]`; `[::]` is reached at ::1 | `fd88::1` and following, added to `lo` |
 //! | veth | 10.88.0.1/16 | 10.88.128.1 and following, the /17 local to the client |
 //!
 //! The probe's own port is left to the kernel, as the kubelet's is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use brimful_loadgen::plan::{LoadPlan, Sources};
+use brimful_loadgen::plan::{LoadPlan, OWN_DESCRIPTORS, Sources, shards_needed};
 use brimful_loadgen::probe::ProbePlan;
 use brimful_target::Plan;
 use serde::{Deserialize, Serialize};
@@ -23,11 +23,7 @@ use super::words::grouped;
 pub const LOOPBACK_SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The first source address of the load on loopback; all of 127.0.0.0/8 is local without being added.
 pub const LOOPBACK_SOURCES: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
-/// The network, of [`LOOPBACK6_PREFIX`] bits, that the sandbox makes local to `lo` for an IPv6 load.
-pub const LOOPBACK6_NETWORK: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 0);
-/// Bits of [`LOOPBACK6_NETWORK`].
-pub const LOOPBACK6_PREFIX: u8 = 64;
-/// The first source address of an IPv6 load.
+/// The first source address of an IPv6 load; the sandbox adds as many as the load needs to `lo`.
 pub const LOOPBACK6_SOURCES: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
 /// The server's end of the veth pair.
 pub const VETH_SERVER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
@@ -46,9 +42,6 @@ pub const FIRST_PORT: u16 = 1_024;
 /// The highest source port.
 pub const LAST_PORT: u16 = u16::MAX;
 
-/// Descriptors of a load process that are no connections: standard streams, epoll, pipes, and room.
-pub const SHARD_HEADROOM: u64 = 64;
-
 /// Concrete plans for all processes of one cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +52,14 @@ pub struct Layout {
     pub load: LoadPlan,
     /// The health check.
     pub probe: ProbePlan,
+}
+
+impl Layout {
+    /// Every port that a target listens on: the main one of each shard, then the health listener's. Sorted, without duplicates.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        listened(&self.targets)
+    }
 }
 
 /// Where clients reach a server that listens at `listen`.
@@ -95,17 +96,18 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
     }
     let first = targets.first().ok_or_else(|| refuse("a target has at least one shard".to_owned()))?;
     let health = destination(cell.path, first.health_listen.unwrap_or(first.listen)).map_err(refuse)?;
-    let shards = shards_needed(cell.load.connections, nofile_hard).ok_or_else(|| {
-        Refusal::machine(
+    if nofile_hard <= OWN_DESCRIPTORS {
+        return Err(Refusal::machine(
             format!(
                 "no process can hold a connection: the hard descriptor limit is {}, and a load process needs {} for itself",
                 grouped(nofile_hard),
-                grouped(SHARD_HEADROOM)
+                grouped(OWN_DESCRIPTORS)
             ),
             "raise the hard limit (LimitNOFILE= of the unit, or ulimit -Hn in the shell that starts brimful)",
         )
-        .in_cell(&cell.id)
-    })?;
+        .in_cell(&cell.id));
+    }
+    let shards = shards_needed(cell.load.connections, nofile_hard);
     let sources = match cell.load.source {
         SourceChoice::Kernel => Sources::Kernel,
         SourceChoice::Auto => named_sources(cell, health, skipped(&targets)),
@@ -130,14 +132,6 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
     Ok(Layout { targets, load, probe })
 }
 
-/// Load processes needed so that each holds its share; `None` where not even one connection fits.
-///
-/// The one place that brimful_loadgen's own rule will take over.
-fn shards_needed(connections: u64, nofile_hard: u64) -> Option<u32> {
-    let each = nofile_hard.checked_sub(SHARD_HEADROOM).filter(|&each| each > 0)?;
-    u32::try_from(connections.div_ceil(each).max(1)).ok()
-}
-
 fn targets(cell: &Cell) -> Option<Vec<Plan>> {
     let first = &cell.target.plan;
     (0..cell.target.shards)
@@ -153,26 +147,45 @@ fn targets(cell: &Cell) -> Option<Vec<Plan>> {
         .collect()
 }
 
-/// Every port that is listened on, so that no source port stands in a listener's way.
-fn skipped(targets: &[Plan]) -> Vec<u16> {
+fn listened(targets: &[Plan]) -> Vec<u16> {
     let mut ports: Vec<u16> =
         targets.iter().flat_map(|plan| [Some(plan.listen), plan.health_listen]).flatten().map(|at| at.port()).collect();
-    ports.retain(|&port| port >= FIRST_PORT);
     ports.sort_unstable();
     ports.dedup();
     ports
 }
 
-/// As many addresses as the connections need when each address and port is used once, whatever the destination.
+/// Every port that is listened on, so that no source port stands in a listener's way.
+fn skipped(targets: &[Plan]) -> Vec<u16> {
+    let mut ports = listened(targets);
+    ports.retain(|&port| port >= FIRST_PORT);
+    ports
+}
+
 fn named_sources(cell: &Cell, health: SocketAddr, skip: Vec<u16>) -> Sources {
     let first = match (cell.path, health.ip()) {
         (Path::Veth, _) => IpAddr::V4(VETH_SOURCES),
         (Path::Loopback, IpAddr::V4(_)) => IpAddr::V4(LOOPBACK_SOURCES),
         (Path::Loopback, IpAddr::V6(_)) => IpAddr::V6(LOOPBACK6_SOURCES),
     };
-    let addresses = cell.load.connections.div_ceil(ports_each(skip.len())).max(1);
+    sources_from(first, cell.load.connections, skip)
+}
+
+/// As many addresses as the connections need when each address and port is used once, whatever the destination.
+fn sources_from(first: IpAddr, connections: u64, skip: Vec<u16>) -> Sources {
+    let addresses = connections.div_ceil(ports_each(skip.len())).max(1);
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
     Sources::Named { first, addresses, first_port: FIRST_PORT, last_port: LAST_PORT, skip }
+}
+
+/// The sources of a load on a loopback server outside any sandbox. A host has one IPv6 loopback address and no more.
+#[must_use]
+pub fn host_sources(server: SocketAddr, connections: u64) -> Sources {
+    let first = match server.ip() {
+        IpAddr::V4(_) => IpAddr::V4(LOOPBACK_SOURCES),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    sources_from(first, connections, vec![server.port()])
 }
 
 /// Usable ports of one source address; with at most 65 listeners there are always tens of thousands.
@@ -249,8 +262,8 @@ mod tests {
     proptest! {
         #[test]
         fn shards_hold_everything_and_are_no_more_than_needed(connections in 0u64..=4_000_000, hard in 65u64..2_000_000) {
-            let shards = u64::from(shards_needed(connections, hard).unwrap());
-            let each = hard - SHARD_HEADROOM;
+            let shards = u64::from(shards_needed(connections, hard));
+            let each = hard - OWN_DESCRIPTORS;
             prop_assert!(shards * each >= connections);
             prop_assert!(shards == 1 || (shards - 1) * each < connections);
         }

@@ -1,3 +1,3 @@
 //! Conversations with the kernel over netlink.
 
-pub mod sock_diag;
+pub(crate) mod sock_diag;

@@ -19,13 +19,15 @@ pub use side::{Side, SideName};
 use host::Host;
 use process::{Units, Watched};
 
+use serde::{Deserialize, Serialize};
+
 use crate::evidence::record::{Evidence, Role};
 
 /// Dumps of connections by state, on both sides together, may take a hundredth of a core.
 const STATES_SHARE: u64 = 100;
 
 /// What one round saw, for the live view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Glance {
     /// When, in nanoseconds since the start of the cell.
     pub at_ns: u64,

@@ -185,7 +185,7 @@ fn plain_names() -> impl Iterator<Item = &'static str> {
 
 fn host_wide(name: &str, remark: &str) -> Refusal {
     let remark = if remark.is_empty() { String::new() } else { format!(" ({remark})") };
-    Refusal::scenario(
+    Refusal::machine(
         format!("`{name}` is host-wide{remark}: it would change the whole machine, so a sandbox cannot vary it"),
         "take it out of the matrix; knobs of the network namespace and of the process can be varied",
     )
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn host_wide_and_malformed_names_are_refused() {
+    fn host_wide_names_are_the_machines_refusal() {
         for name in [
             "sysctl.fs.file-max",
             "sysctl.kernel.pid_max",
@@ -238,10 +238,14 @@ mod tests {
             "sysctl.net.ipv4.tcp_mem",
             "sysctl.net.netfilter.nf_conntrack_max",
             "sysctl.net.netfilter.nf_conntrack_count",
-            "sysctl.net/../kernel/pid_max",
-            "target.color",
-            "nofile",
         ] {
+            assert_eq!(admit(name).expect_err(name).class, Class::Machine, "{name}");
+        }
+    }
+
+    #[test]
+    fn malformed_names_are_the_scenarios_mistake() {
+        for name in ["sysctl.net/../kernel/pid_max", "target.color", "nofile"] {
             assert_eq!(admit(name).expect_err(name).class, Class::Scenario, "{name}");
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::super::refusal::Class;
 use super::super::words;
 
 /// Where in a file something is.
@@ -34,6 +35,8 @@ pub struct ScenarioError {
     pub valid: Vec<String>,
     /// What to type.
     pub hint: Option<String>,
+    /// Whether the file has to change, or the machine it is to run on.
+    pub class: Class,
 }
 
 impl ScenarioError {
@@ -41,6 +44,12 @@ impl ScenarioError {
     #[must_use]
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same about the machine rather than the file.
+    #[must_use]
+    pub(super) fn class(self, class: Class) -> Self {
+        Self { class, ..self }
     }
 
     /// The same with what is valid there, and the nearest of it as the hint if one is like `given`.
@@ -91,7 +100,13 @@ impl Source<'_> {
             text: text.to_owned(),
             width: meant.chars().count().max(1),
         };
-        ScenarioError { at: Box::new(place), message: message.into(), valid: Vec::new(), hint: None }
+        ScenarioError {
+            at: Box::new(place),
+            message: message.into(),
+            valid: Vec::new(),
+            hint: None,
+            class: Class::Scenario,
+        }
     }
 }
 

@@ -65,7 +65,8 @@ fn leaves<'s>(value: &Value<'s>, name: &str, found: &mut impl FnMut(String, Valu
 
 /// The knob of this name, its name in the one spelling.
 fn admit(name: &str, value: &Value<'_>) -> Result<(String, Admitted), ScenarioError> {
-    let admitted = knob::admit(name).map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint))?;
+    let admitted = knob::admit(name)
+        .map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint).class(refusal.class))?;
     let name = match &admitted {
         // A row with a `*` stands for many knobs.
         Admitted::Known(knob) if !knob.name.contains('*') => knob.name.to_owned(),

@@ -178,7 +178,9 @@ impl<'s> Value<'s> {
         let negative = digits.as_str().starts_with('-');
         match u64::from_str_radix(digits.as_str().trim_start_matches('+'), digits.radix()) {
             Ok(count) if range.contains(&count) => Ok(count),
-            Err(_) if negative => Err(self.error(format!("`{}` cannot be negative", self.name))),
+            Err(_) if negative => Err(self
+                .error(format!("`{}` cannot be negative", self.name))
+                .hint("write a whole number from 0 upwards")),
             _ => Err(self.error(format!(
                 "`{}` is out of range, it must be between {} and {}",
                 self.name,

@@ -1,0 +1,59 @@
+//! `brimful check`: every cell, what it would cost, and whether this machine can.
+
+use super::arguments::Check;
+use super::sources::{self, Source};
+use super::{put, say};
+use crate::error::{Error, ExitStatus};
+use crate::live::{machine, preflight};
+use crate::plan::cell::Cell;
+use crate::plan::cost::{self, Machine};
+use crate::plan::matrix;
+
+/// The hard descriptor limit assumed when only the syntax is asked for: no value is refused.
+const NO_LIMIT: u64 = u64::MAX;
+
+pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
+    let found = sources::find(&options.scenarios)?;
+    if options.syntax {
+        for source in &found {
+            let cells = matrix::expand(&source.scenario, NO_LIMIT).map_err(Error::Refused)?;
+            put(&format!("{}: {} cells\n", source.typed, cells.len()));
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    let mut status = ExitStatus::Done;
+    for (index, source) in found.iter().enumerate() {
+        if index > 0 {
+            put("\n");
+        }
+        put(&format!("{}\n{}\n", source.typed, source.scenario.question));
+        // One file that cannot run here must not hide what the next one would need.
+        match feasible_cells(source, &machine, options.only.as_deref()) {
+            Ok(cells) => {
+                put(&format!("\n{}\n", cost::table(&cells, &machine, 1).map_err(|r| Error::Refused(vec![r]))?))
+            }
+            Err(error) => {
+                super::explain(&error);
+                status = status.worse(error.exit_status());
+            }
+        }
+    }
+    if status != ExitStatus::Done && found.len() > 1 {
+        say("error: not every scenario can run here");
+    }
+    Ok(status)
+}
+
+/// The cells of a scenario that this machine can run, all of them or a refusal.
+pub(super) fn feasible_cells(source: &Source, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
+    let mut cells = matrix::expand(&source.scenario, machine.nofile_hard).map_err(Error::Refused)?;
+    if let Some(glob) = only {
+        cells = matrix::only(cells, glob).map_err(|refusal| Error::Refused(vec![refusal]))?;
+    }
+    let mut refusals = cost::feasible(&cells, machine);
+    if refusals.is_empty() {
+        refusals = preflight::try_sysctls(&cells)?;
+    }
+    if refusals.is_empty() { Ok(cells) } else { Err(Error::Refused(refusals)) }
+}

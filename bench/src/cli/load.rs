@@ -1,0 +1,87 @@
+//! `brimful load`: connections opened and held against a server on loopback.
+
+use std::net::SocketAddr;
+
+use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources, shards_needed};
+
+use super::arguments::{Format, Load};
+use super::{put, say};
+use crate::error::{Error, ExitStatus};
+use crate::live::interrupt::Interrupt;
+use crate::live::{alone, machine};
+use crate::plan::cell::SourceChoice;
+use crate::plan::topology;
+
+pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
+    loopback_only(options.address)?;
+    let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    let plan = LoadPlan {
+        connections: options.connections,
+        shards: shards_needed(options.connections, machine.nofile_hard),
+        ramp: options.ramp,
+        behaviour: Behaviour::Idle,
+        sources: match options.source {
+            SourceChoice::Auto => topology::host_sources(options.address, options.connections),
+            SourceChoice::Kernel => Sources::Kernel,
+        },
+        destinations: vec![options.address],
+    };
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));
+    let mut said = 0;
+    let outcome = alone::load(&plan, options.ramp + options.hold, &interrupt, |point| {
+        if point.at_ns / 1_000_000_000 > said {
+            said = point.at_ns / 1_000_000_000;
+            say(&line(point, plan.connections));
+        }
+    })?;
+    match options.format {
+        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default())),
+        Format::Text => put(&summary(&outcome)),
+    }
+    Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
+}
+
+/// Load and probe alone go to loopback only.
+pub(super) fn loopback_only(address: SocketAddr) -> Result<(), Error> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        what: format!("{address} is not a loopback address"),
+        hint: "this version loads and probes servers on 127.0.0.0/8 and [::1] only".to_owned(),
+    })
+}
+
+fn line(point: LoadPoint, requested: u64) -> String {
+    let seconds = point.at_ns / 1_000_000_000;
+    let LoadPoint { attempted, established, held, failed, .. } = point;
+    format!("{seconds:4} s: attempted {attempted}/{requested}, established {established}, held {held}, failed {failed}")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, in milliseconds")]
+fn summary(outcome: &LoadOutcome) -> String {
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let mut text = format!(
+        "requested {}, attempted {}, established {}, held {}, pending {}\n",
+        outcome.requested, outcome.attempted, outcome.established, outcome.held, outcome.pending
+    );
+    if let Some(rate) = outcome.rate_per_s() {
+        text.push_str(&format!("opened at {rate:.0} connections/s\n"));
+    }
+    let connect = &outcome.connect_latency;
+    if connect.count() > 0 {
+        let (p50, p99, max) = (ms(connect.quantile(0.5)), ms(connect.quantile(0.99)), ms(connect.max()));
+        text.push_str(&format!("connect: p50 {p50:.3} ms, p99 {p99:.3} ms, max {max:.3} ms\n"));
+    }
+    if outcome.lag.count() > 0 {
+        let (p99, max) = (ms(outcome.lag.quantile(0.99)), ms(outcome.lag.max()));
+        text.push_str(&format!("lateness: p99 {p99:.3} ms, max {max:.3} ms\n"));
+    }
+    for failure in &outcome.failures {
+        let phase = serde_json::to_value(failure.phase).unwrap_or_default();
+        text.push_str(&format!("failed: {} at {} ({})\n", failure.count, phase.as_str().unwrap_or("?"), failure.errno));
+    }
+    text
+}

@@ -1,0 +1,108 @@
+//! The command line: parse, dispatch, print the error and its hint. Data goes to standard output, everything else to standard error.
+
+mod arguments;
+mod check;
+mod load;
+mod probe;
+mod progress;
+mod report;
+mod run;
+mod scenarios;
+mod serve;
+mod sources;
+
+use std::error::Error as _;
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::Parser as _;
+
+use self::arguments::{Arguments, Command, Format};
+use crate::error::{Error, ExitStatus};
+use crate::judge::report::Report;
+use crate::judge::report::text::{self, Look};
+use crate::live::{process, worker};
+
+/// Runs the command that the process was started with, and returns its exit status.
+#[must_use]
+pub fn main() -> u8 {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some((_, order)) = words.split_first().filter(|(first, _)| *first == process::WORKER) {
+        return worker::main(order);
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors; both go where clap sends them.
+            error.print().ok();
+            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
+            return status.code();
+        }
+    };
+    // A panic is a bug: its message is already on standard error, and the exit status says so too.
+    match std::panic::catch_unwind(|| dispatch(arguments.command)) {
+        Ok(Ok(status)) => status.code(),
+        Ok(Err(error)) => {
+            explain(&error);
+            error.exit_status().code()
+        }
+        Err(_) => {
+            say("hint: this is a bug in brimful; please report it with the lines above");
+            ExitStatus::Bug.code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitStatus, Error> {
+    match command {
+        Command::Run(options) => run::run(&options),
+        Command::Check(options) => check::check(&options),
+        Command::Scenarios(options) => scenarios::scenarios(&options),
+        Command::Report(options) => report::report(&options),
+        Command::Serve(options) => serve::serve(&options),
+        Command::Load(options) => load::load(&options),
+        Command::Probe(options) => probe::probe(&options),
+    }
+}
+
+fn explain(error: &Error) {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    say(&text);
+    for hint in error.hints() {
+        say(&format!("hint: {hint}"));
+    }
+}
+
+/// A line on standard error. When that is closed there is nobody to tell.
+fn say(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// Text on standard output. A reader that went away (`| head`) is no error.
+fn put(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+}
+
+/// A report on standard output.
+fn show(report: &Report, format: Format) {
+    match format {
+        Format::Text => {
+            let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
+            put(&text::render(report, Look { width, color: colour() }));
+        }
+        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
+    }
+}
+
+/// Columns of a page where no terminal tells.
+const WIDTH: u16 = 100;
+
+/// Whether tables may be coloured: a terminal, and no `NO_COLOR` (no-color.org).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

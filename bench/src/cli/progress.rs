@@ -1,0 +1,151 @@
+//! What is happening now: bars on a terminal, lines elsewhere, always on standard error.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use brimful_loadgen::outcome::LoadPoint;
+use brimful_loadgen::probe::Outcome;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::say;
+use crate::live::cell::Live;
+use crate::live::observe::Glance;
+use crate::plan::cell::Cell;
+
+/// How many of the latest probes are shown.
+const STRIP: usize = 20;
+
+/// The progress of a run over its cells.
+pub(super) struct Progress {
+    shown: Shown,
+    cells: usize,
+    done: usize,
+    cell: Now,
+}
+
+enum Shown {
+    Bars { all: ProgressBar, now: ProgressBar },
+    Lines,
+}
+
+/// What is known of the running cell.
+#[derive(Default)]
+struct Now {
+    id: String,
+    requested: u64,
+    step: &'static str,
+    load: LoadPoint,
+    probes: Vec<Outcome>,
+    table: Option<Glance>,
+    since: Option<Instant>,
+}
+
+impl Progress {
+    /// `longest` is how long all cells take together, as planned.
+    pub(super) fn new(cells: &[Cell], plain: bool) -> Self {
+        let shown = if !plain && std::io::stderr().is_terminal() { Shown::bars(cells) } else { Shown::Lines };
+        Self { shown, cells: cells.len(), done: 0, cell: Now::default() }
+    }
+
+    /// A cell begins.
+    pub(super) fn begin(&mut self, cell: &Cell) {
+        self.cell = Now {
+            id: cell.id.clone(),
+            requested: cell.load.connections,
+            since: Some(Instant::now()),
+            ..Now::default()
+        };
+        if let Shown::Lines = self.shown {
+            let number = self.done + 1;
+            say(&format!("[{number}/{}] {} ({} s)", self.cells, cell.id, cell.duration().as_secs()));
+        }
+    }
+
+    /// Something happened in it.
+    pub(super) fn live(&mut self, live: Live) {
+        match live {
+            Live::Step(step) => self.cell.step = step,
+            Live::Load(point) => self.cell.load = point,
+            Live::Probe(sample) => self.cell.probes.push(sample.outcome),
+            Live::Table(glance) => self.cell.table = Some(glance),
+        }
+        if let Shown::Bars { all, now } = &self.shown {
+            now.set_message(self.cell.line());
+            all.tick();
+        }
+    }
+
+    /// It ended; `became` says in a few words what it was.
+    pub(super) fn end(&mut self, cell: &Cell, became: &str) {
+        self.done += 1;
+        match &self.shown {
+            Shown::Bars { all, .. } => {
+                all.inc(seconds(planned(cell)));
+                all.set_message(format!("{}/{} cells", self.done, self.cells));
+                all.println(format!("[{}/{}] {}: {became}", self.done, self.cells, cell.id));
+            }
+            Shown::Lines => {
+                let took = self.cell.since.map_or(Duration::ZERO, |since| since.elapsed());
+                say(&format!("[{}/{}] {}: {became} ({:.1} s)", self.done, self.cells, cell.id, took.as_secs_f64()));
+            }
+        }
+    }
+
+    /// Takes the bars away.
+    pub(super) fn finish(&mut self) {
+        if let Shown::Bars { all, now } = &self.shown {
+            now.finish_and_clear();
+            all.finish_and_clear();
+        }
+    }
+}
+
+impl Shown {
+    fn bars(cells: &[Cell]) -> Self {
+        let bars = MultiProgress::new();
+        let total = cells.iter().map(|cell| seconds(planned(cell))).sum();
+        let all = bars.add(ProgressBar::new(total));
+        let now = bars.add(ProgressBar::new_spinner());
+        // Both templates are constants; a template that does not parse leaves indicatif's own.
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {msg}, {elapsed} gone, about {eta} left") {
+            all.set_style(style);
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            now.set_style(style);
+        }
+        all.set_message(format!("0/{} cells", cells.len()));
+        all.enable_steady_tick(Duration::from_millis(200));
+        Self::Bars { all, now }
+    }
+}
+
+impl Now {
+    fn line(&self) -> String {
+        let strip: String =
+            self.probes.iter().rev().take(STRIP).rev().map(|o| if o.passed() { '·' } else { '✗' }).collect();
+        let mut line = format!("{}: {}", self.id, self.step);
+        if self.load.attempted > 0 {
+            line.push_str(&format!("  held {}/{}", self.load.held, self.requested));
+        }
+        if let Some(table) = self.table {
+            let pair = |name: &str, value: Option<u64>, limit: Option<u64>| match (value, limit) {
+                (Some(value), Some(limit)) => format!("  {name} {value}/{limit}"),
+                _ => String::new(),
+            };
+            line.push_str(&pair("queue", table.recv_q, table.limit));
+            line.push_str(&pair("descriptors", table.target_descriptors, table.target_nofile_soft));
+        }
+        if !strip.is_empty() {
+            line.push_str(&format!("  probe {strip}"));
+        }
+        line
+    }
+}
+
+fn planned(cell: &Cell) -> Duration {
+    cell.duration()
+}
+
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
+}

@@ -1,0 +1,190 @@
+//! `brimful run`: every cell, a record after each, then the report.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::arguments::Run;
+use super::check::feasible_cells;
+use super::progress::Progress;
+use super::say;
+use super::sources::{self, Source};
+use crate::error::{Error, ExitStatus};
+use crate::evidence::record::{Host, Record};
+use crate::judge::expect;
+use crate::judge::report::{Report, RunInfo};
+use crate::judge::verdict::{Verdict, judge};
+use crate::live::cell::{self, CellError};
+use crate::live::compose::{self, Belongs};
+use crate::live::interrupt::Interrupt;
+use crate::live::machine;
+use crate::plan::catalogue;
+use crate::plan::cell::Cell;
+use crate::plan::cost::Machine;
+use crate::plan::expect::{CellOutcome, Expectation};
+use crate::plan::topology::{self, Layout};
+use crate::store::RunDirectory;
+
+/// Nothing in a run is left to chance yet: one block, in the scenario's order.
+const SEED: u64 = 0;
+
+pub(super) fn run(options: &Run) -> Result<ExitStatus, Error> {
+    let typed =
+        if options.scenarios.is_empty() { vec![catalogue::DEFAULT.to_owned()] } else { options.scenarios.clone() };
+    let found = sources::find(&typed)?;
+    let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    // Everything is checked before anything is run: the last scenario's mistake must not cost the first one's minutes.
+    let mut planned = Vec::new();
+    for source in &found {
+        planned.push((source, feasible_cells(source, &machine, options.only.as_deref())?));
+    }
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    let mut status = ExitStatus::Done;
+    for (source, cells) in &planned {
+        let out = out_for(options, source, planned.len() > 1);
+        let directory = RunDirectory::create(&out, options.force)?;
+        let session = Session { source, cells, directory, machine: &machine, interrupt: &interrupt };
+        status = status.worse(session.run(options)?);
+        if interrupt.seen().is_some() {
+            break;
+        }
+    }
+    Ok(status)
+}
+
+/// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
+fn out_for(options: &Run, source: &Source, several: bool) -> PathBuf {
+    match &options.out {
+        Some(out) if several => out.join(&source.name),
+        Some(out) => out.clone(),
+        None => {
+            let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+            Path::new("brimful-out").join(format!("{}-{time}", source.name))
+        }
+    }
+}
+
+/// One scenario being run.
+struct Session<'a> {
+    source: &'a Source,
+    cells: &'a [Cell],
+    directory: RunDirectory,
+    machine: &'a Machine,
+    interrupt: &'a Interrupt,
+}
+
+impl Session<'_> {
+    fn run(&self, options: &Run) -> Result<ExitStatus, Error> {
+        let mut progress = Progress::new(self.cells, options.plain);
+        let mut records = Vec::new();
+        let mut status = ExitStatus::Done;
+        for cell in self.cells {
+            if self.interrupt.seen().is_some() {
+                break;
+            }
+            let layout = topology::resolve(cell, self.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
+            progress.begin(cell);
+            match self.cell(cell, &layout, &mut progress) {
+                Ok(record) => {
+                    // Saved before anything else can go wrong.
+                    self.directory.save_record(&record)?;
+                    let verdict = judge(&record);
+                    status = status.worse(status_of(&record, verdict.outcome));
+                    progress.end(cell, &in_short(&verdict));
+                    records.push(record);
+                }
+                Err(CellError::Interrupted) => break,
+                // The next cell may have a target that starts.
+                Err(source @ CellError::TargetDidNotStart { .. }) => {
+                    let error = Error::Cell { cell: cell.id.clone(), source: Box::new(source) };
+                    progress.end(cell, "the target did not start");
+                    super::explain(&error);
+                    status = status.worse(error.exit_status());
+                }
+                Err(source) => {
+                    progress.finish();
+                    self.report(&records, options)?;
+                    return Err(Error::Cell { cell: cell.id.clone(), source: Box::new(source) });
+                }
+            }
+        }
+        progress.finish();
+        let report = self.report(&records, options)?;
+        if options.verify {
+            status = status.worse(self.verify(&report));
+        }
+        Ok(self.interrupt.seen().map_or(status, |signal| status.worse(signal.into())))
+    }
+
+    fn cell(&self, cell: &Cell, layout: &Layout, progress: &mut Progress) -> Result<Record, CellError> {
+        let started_at = Timestamp::now().to_string();
+        let gathered = cell::run(cell, layout, self.interrupt, &mut |live| progress.live(live))?;
+        let belongs = Belongs { scenario: &self.source.name, block: 0, seed: SEED, started_at };
+        Ok(compose::record(belongs, self.host(), cell, layout, gathered))
+    }
+
+    fn host(&self) -> Host {
+        machine::host(self.machine, false)
+    }
+
+    fn report(&self, records: &[Record], options: &Run) -> Result<Report, Error> {
+        let info = RunInfo {
+            scenario: self.source.name.clone(),
+            question: self.source.scenario.question.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: records.first().map_or_else(|| self.host(), |record| record.host.clone()),
+            seed: SEED,
+            blocks: 1,
+            interrupted: self.interrupt.seen().is_some(),
+        };
+        let report = Report::build(info, records, self.cells);
+        self.directory.save_report(&report)?;
+        super::show(&report, options.format);
+        say(&format!("saved in {}", self.directory.path().display()));
+        Ok(report)
+    }
+
+    fn verify(&self, report: &Report) -> ExitStatus {
+        // With `--only` some lines speak of cells that were left out on purpose; each line fits a cell of the whole matrix.
+        let speaks_of_one = |expectation: &&Expectation| {
+            let fits =
+                |cell: &Cell| expectation.when.iter().all(|(k, v)| cell.knobs.get(k).is_some_and(|s| s.asked == *v));
+            self.cells.iter().any(fits)
+        };
+        let expected: Vec<Expectation> = self.source.scenario.expect.iter().filter(speaks_of_one).cloned().collect();
+        let mismatches = expect::check(&expected, report);
+        for mismatch in &mismatches {
+            let cell = mismatch.cell.as_deref().unwrap_or("no cell");
+            let (name, expected, got) = (&self.source.name, &mismatch.expected, &mismatch.got);
+            say(&format!("verify: {name}: {cell}: expected {expected}, got {got}"));
+        }
+        if mismatches.is_empty() {
+            say(&format!("verify: {}: every expectation holds", self.source.name));
+            ExitStatus::Done
+        } else {
+            ExitStatus::Gate
+        }
+    }
+}
+
+/// Outcome and cause in a few words, for the progress line.
+fn in_short(verdict: &Verdict) -> String {
+    match (verdict.cause, verdict.why) {
+        (Some(cause), Some(why)) => format!("{}, {cause} ({why})", verdict.outcome),
+        (Some(cause), None) => format!("{}, {cause}", verdict.outcome),
+        (None, _) => verdict.outcome.to_string(),
+    }
+}
+
+/// What a finished cell does to the exit status.
+fn status_of(record: &Record, outcome: CellOutcome) -> ExitStatus {
+    // A server that was told to exit at EMFILE and did is a finding.
+    let as_told = record.target.outcomes.iter().flatten().any(|outcome| outcome.exited_on_emfile);
+    if !record.target.early_ends.is_empty() && !as_told {
+        ExitStatus::Target
+    } else if outcome == CellOutcome::Void {
+        ExitStatus::GeneratorBound
+    } else {
+        ExitStatus::Done
+    }
+}

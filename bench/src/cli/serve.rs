@@ -1,0 +1,94 @@
+//! `brimful serve`: the target alone, with a line a second on what it holds.
+
+use std::time::Duration;
+
+use brimful_target::{Accept, Outcome, Plan, Server, TargetError, limits};
+
+use super::arguments::Serve;
+use super::{put, say};
+use crate::error::{Error, ExitStatus};
+use crate::live::interrupt::Interrupt;
+
+/// From one look at the counters to the next.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often the server looks whether a signal came.
+const LOOK: Duration = Duration::from_millis(50);
+
+pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    if let Some(want) = options.nofile {
+        limits::set_nofile(want).map_err(|source| Error::Machine { doing: "set the descriptor limit", source })?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Machine { doing: "start a runtime within the descriptor limit", source })?;
+    let mut server = {
+        let _inside = runtime.enter();
+        Server::bind(plan(options))?
+    };
+    announce(&server);
+    let counters = server.counters();
+    let stop = async {
+        let mut before = None;
+        let mut ticks = 0_u128;
+        while interrupt.seen().is_none() {
+            tokio::time::sleep(LOOK).await;
+            ticks += 1;
+            if ticks.is_multiple_of(EVERY.as_millis() / LOOK.as_millis()) {
+                let now = counters.snapshot();
+                if before.as_ref() != Some(&now) {
+                    say(&line(&now));
+                }
+                before = Some(now);
+            }
+        }
+    };
+    let outcome: Result<Outcome, TargetError> = runtime.block_on(server.run(async { None }, stop));
+    let outcome = outcome?;
+    put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default()));
+    if outcome.exited_on_emfile {
+        say("error: accept4: EMFILE (--on-emfile exit)");
+        return Ok(ExitStatus::Target);
+    }
+    // Ending on a signal is how a server ends well: SIGTERM is no failure of it.
+    Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
+}
+
+fn plan(options: &Serve) -> Plan {
+    Plan {
+        listen: options.listen,
+        backlog: options.backlog,
+        health_path: options.health.clone(),
+        health_listen: options.health_listen,
+        accept: Accept::Drain,
+        accept_pause: None,
+        on_emfile: options.on_emfile,
+        raise_nofile: options.raise_nofile,
+        extra_fds_per_connection: options.extra_fds_per_connection,
+    }
+}
+
+fn announce(server: &Server) {
+    let ready = server.ready();
+    for listening in &ready.listening {
+        let what = if listening.health_only { "health checks" } else { "connections" };
+        say(&format!("listening on {} for {what}, backlog {} asked", listening.address, listening.backlog));
+    }
+    say(&format!(
+        "descriptors: {} open, limit {} soft, {} hard; Ctrl-C ends it",
+        ready.descriptors, ready.nofile.soft, ready.nofile.hard
+    ));
+}
+
+fn line(outcome: &Outcome) -> String {
+    let mut line = format!(
+        "held {} (max {}), accepted {}, health answers {}",
+        outcome.held, outcome.held_max, outcome.accepted, outcome.health_answers
+    );
+    for (errno, count) in &outcome.accept_errors {
+        line.push_str(&format!(", accept4 {errno} {count}"));
+    }
+    line
+}

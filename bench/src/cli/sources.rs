@@ -1,0 +1,81 @@
+//! What the user named, found: a file, a folder of files, or a built-in scenario.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::plan::catalogue;
+use crate::plan::scenario::Scenario;
+
+/// A scenario that was named on the command line.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The name that records and reports carry: the file's without its ending.
+    pub(super) name: String,
+    /// How the user would name it again.
+    pub(super) typed: String,
+    /// Parsed.
+    pub(super) scenario: Scenario,
+}
+
+/// Finds and parses everything that was named; nothing is run unless all of it is good.
+pub(super) fn find(typed: &[String]) -> Result<Vec<Source>, Error> {
+    let mut found = Vec::new();
+    for word in typed {
+        let path = Path::new(word);
+        if path.is_dir() {
+            for file in files_in(path)? {
+                found.push(from_file(&file)?);
+            }
+        } else if path.exists() || path.extension().is_some() || word.contains('/') {
+            found.push(from_file(path)?);
+        } else {
+            found.push(embedded(word)?);
+        }
+    }
+    Ok(found)
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unread = |source| Error::File { doing: "read", path: folder.to_path_buf(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unread)? {
+        let path = entry.map_err(unread)?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::Usage {
+            what: format!("there is no scenario (*.toml) in `{}`", folder.display()),
+            hint: "brimful scenarios new > my.toml".to_owned(),
+        });
+    }
+    Ok(files)
+}
+
+fn from_file(path: &Path) -> Result<Source, Error> {
+    let text =
+        fs::read_to_string(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
+    let name = path.file_stem().map_or_else(|| "scenario".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let typed = path.display().to_string();
+    Ok(Source { name, scenario: Scenario::parse(&typed, &text).map_err(Box::new)?, typed })
+}
+
+fn embedded(name: &str) -> Result<Source, Error> {
+    let text = text_of(name)?;
+    let scenario = Scenario::parse(&format!("{name}.toml"), text).map_err(Box::new)?;
+    Ok(Source { name: name.to_owned(), typed: name.to_owned(), scenario })
+}
+
+/// The text of a built-in scenario.
+pub(super) fn text_of(name: &str) -> Result<&'static str, Error> {
+    catalogue::find(name).map(|embedded| embedded.text).ok_or_else(|| Error::Usage {
+        what: format!("there is no file and no built-in scenario `{name}`"),
+        hint: match catalogue::nearest(name) {
+            Some(near) => format!("did you mean `{near}`? `brimful scenarios` lists them all"),
+            None => "`brimful scenarios` lists them all".to_owned(),
+        },
+    })
+}

@@ -1,0 +1,259 @@
+//! Everything that can go wrong, and the exit status that tells it to a script.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::live::cell::CellError;
+use crate::live::interrupt::StopSignal;
+use crate::live::message::Failed;
+use crate::plan::refusal::{Class, Refusal};
+use crate::plan::scenario::ScenarioError;
+
+/// The exit status of the process: a contract that scripts rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Passed, or measured what it was asked to. A failing cell is a finding, not an error.
+    Done,
+    /// A bug in brimful, a panic too.
+    Bug,
+    /// The command line or the scenario is wrong.
+    Usage,
+    /// This machine refuses: a capability, a limit, the kernel, a full disk.
+    Machine,
+    /// A gate failed, or `--verify` found another truth.
+    Gate,
+    /// The answer is not settled.
+    Inconclusive,
+    /// The generator did not keep its plan: a cell is void.
+    GeneratorBound,
+    /// The target did not start, or died by itself.
+    Target,
+    /// Stopped by SIGINT; what was done is saved.
+    Interrupted,
+    /// Stopped by SIGTERM; what was done is saved.
+    Terminated,
+}
+
+impl ExitStatus {
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Bug => 1,
+            Self::Usage => 2,
+            Self::Machine => 3,
+            Self::Gate => 4,
+            Self::Inconclusive => 5,
+            Self::GeneratorBound => 6,
+            Self::Target => 7,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The one to tell when both apply: 1, 2, 3, 7, 6, 4, 5, 0, and a signal before all but a bug.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if self.rank() <= other.rank() { self } else { other }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Bug => 0,
+            Self::Interrupted => 1,
+            Self::Terminated => 2,
+            Self::Usage => 3,
+            Self::Machine => 4,
+            Self::Target => 5,
+            Self::GeneratorBound => 6,
+            Self::Gate => 7,
+            Self::Inconclusive => 8,
+            Self::Done => 9,
+        }
+    }
+}
+
+impl From<StopSignal> for ExitStatus {
+    fn from(signal: StopSignal) -> Self {
+        match signal {
+            StopSignal::Interrupt => Self::Interrupted,
+            StopSignal::Terminate => Self::Terminated,
+        }
+    }
+}
+
+/// What ends a command early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A scenario file cannot be used.
+    #[error(transparent)]
+    Scenario(#[from] Box<ScenarioError>),
+    /// A scenario, or this machine, cannot give what was asked.
+    #[error("{}", Listed(.0))]
+    Refused(Vec<Refusal>),
+    /// The command line asks for something that is not there.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to type instead.
+        hint: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        /// `read`, `write` and the like.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A saved record or report is not one.
+    #[error("`{}` is not a record of this version of brimful", path.display())]
+    NotARecord {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A cell could not be run.
+    #[error("cell `{cell}`")]
+    Cell {
+        /// Which.
+        cell: String,
+        /// Why.
+        #[source]
+        source: Box<CellError>,
+    },
+    /// A worker could not do its part.
+    #[error(transparent)]
+    Worker(#[from] Failed),
+    /// The target did not start.
+    #[error(transparent)]
+    Target(#[from] brimful_target::TargetError),
+    /// This machine said no to something brimful needs for itself.
+    #[error("cannot {doing}")]
+    Machine {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A signal came before there was anything to save.
+    #[error("stopped by a signal")]
+    Stopped(StopSignal),
+}
+
+struct Listed<'a>(&'a [Refusal]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, refusal) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n       ")?;
+            }
+            refusal.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// Its exit status.
+    #[must_use]
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Scenario(error) if error.class == Class::Machine => ExitStatus::Machine,
+            Self::Scenario(_) | Self::Usage { .. } | Self::NotARecord { .. } => ExitStatus::Usage,
+            Self::Refused(refusals) if refusals.iter().any(|r| r.class == Class::Scenario) => ExitStatus::Usage,
+            Self::Refused(_) | Self::Machine { .. } => ExitStatus::Machine,
+            Self::File { doing, source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound if *doing == "read" => ExitStatus::Usage,
+                _ => ExitStatus::Machine,
+            },
+            Self::Cell { source, .. } => cell_status(source),
+            Self::Worker(failed) if failed.machine => ExitStatus::Machine,
+            Self::Worker(_) => ExitStatus::Bug,
+            Self::Target(_) => ExitStatus::Target,
+            Self::Stopped(signal) => (*signal).into(),
+        }
+    }
+
+    /// What to do about it, one line each.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Scenario(error) => error.hint.clone().into_iter().collect(),
+            Self::Refused(refusals) => {
+                let mut hints: Vec<String> = Vec::new();
+                for refusal in refusals {
+                    if !hints.contains(&refusal.hint) {
+                        hints.push(refusal.hint.clone());
+                    }
+                }
+                hints
+            }
+            Self::Usage { hint, .. } => vec![hint.clone()],
+            Self::Worker(failed) => failed.hint.clone().into_iter().collect(),
+            Self::Target(error) => vec![error.hint()],
+            Self::Cell { source, .. } => match source.as_ref() {
+                CellError::Worker { failed, .. } | CellError::TargetDidNotStart { failed } => {
+                    failed.hint.clone().into_iter().collect()
+                }
+                CellError::Sysctl(_) | CellError::Start(_) | CellError::Silent { .. } | CellError::Interrupted => {
+                    Vec::new()
+                }
+            },
+            Self::NotARecord { .. } => vec!["give a folder that `brimful run` wrote".to_owned()],
+            Self::File { .. } | Self::Machine { .. } | Self::Stopped(_) => Vec::new(),
+        }
+    }
+}
+
+fn cell_status(error: &CellError) -> ExitStatus {
+    match error {
+        CellError::Sysctl(_) | CellError::Start(_) => ExitStatus::Machine,
+        CellError::Worker { failed, .. } if failed.machine => ExitStatus::Machine,
+        CellError::Worker { .. } | CellError::Silent { .. } => ExitStatus::Bug,
+        CellError::TargetDidNotStart { failed } if failed.machine => ExitStatus::Machine,
+        CellError::TargetDidNotStart { .. } => ExitStatus::Target,
+        CellError::Interrupted => ExitStatus::Interrupted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [ExitStatus; 10] = [
+        ExitStatus::Bug,
+        ExitStatus::Interrupted,
+        ExitStatus::Terminated,
+        ExitStatus::Usage,
+        ExitStatus::Machine,
+        ExitStatus::Target,
+        ExitStatus::GeneratorBound,
+        ExitStatus::Gate,
+        ExitStatus::Inconclusive,
+        ExitStatus::Done,
+    ];
+
+    #[test]
+    fn the_numbers_are_the_documented_ones() {
+        assert_eq!(ALL.map(ExitStatus::code), [1, 130, 143, 2, 3, 7, 6, 4, 5, 0]);
+    }
+
+    #[test]
+    fn the_worse_one_is_told() {
+        for (i, a) in ALL.iter().enumerate() {
+            for b in &ALL[i..] {
+                assert_eq!((a.worse(*b), b.worse(*a)), (*a, *a));
+            }
+        }
+    }
+}

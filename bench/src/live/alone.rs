@@ -1,0 +1,100 @@
+//! A load without a cell: shards in the namespace brimful itself is in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen::plan::LoadPlan;
+use brimful_target::clock::monotonic_ns;
+
+use super::cell::sum;
+use super::interrupt::Interrupt;
+use super::message::{Failed, Order, Said, Tell};
+use super::process::{Heard, Key, Worker};
+use crate::evidence::record::Role;
+
+/// How often the wait looks at the clock and the interrupt.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// From the last shard ready to the start instant, in nanoseconds.
+const START_LEAD_NS: u64 = 4_000_000;
+
+/// Opens a load, holds it for `duration` from its first intended instant or until a signal, and returns what it came to.
+///
+/// # Errors
+/// When a shard cannot be started, or breaks.
+pub fn load(
+    plan: &LoadPlan,
+    duration: Duration,
+    interrupt: &Interrupt,
+    mut show: impl FnMut(LoadPoint),
+) -> Result<LoadOutcome, Failed> {
+    let failed = |what: String| Failed { what, hint: None, machine: true };
+    let (mouth, ear) = channel();
+    let mut shards = BTreeMap::new();
+    for shard in 0..plan.shards {
+        let order = Order::Load { place: None, plan: plan.clone(), shard };
+        let worker = Worker::start(Key { role: Role::Load, shard }, &order, mouth.clone())
+            .map_err(|error| failed(format!("cannot start a worker process: {error}")))?;
+        shards.insert(shard, worker);
+    }
+    let mut waiting = shards.len();
+    let mut points: BTreeMap<u32, LoadPoint> = BTreeMap::new();
+    let mut outcome = LoadOutcome::default();
+    let mut end_ns: Option<u64> = None;
+    let mut stopped = false;
+    let mut untold: BTreeSet<u32> = shards.keys().copied().collect();
+    while !untold.is_empty() {
+        let now = monotonic_ns();
+        if !stopped && (interrupt.seen().is_some() || end_ns.is_some_and(|end| now >= end)) {
+            stopped = true;
+            for worker in shards.values_mut() {
+                // One that has ended is heard of below.
+                worker.tell(&Tell::Stop).ok();
+            }
+        }
+        let until_end = end_ns.map_or(LOOK, |end| Duration::from_nanos(end.saturating_sub(now)));
+        let (key, heard) = match ear.recv_timeout(until_end.min(LOOK).max(Duration::from_millis(1))) {
+            Ok(heard) => heard,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        match heard {
+            Heard::Said(Said::Waiting) => {
+                waiting -= 1;
+                if waiting == 0 && !stopped {
+                    let t0_ns = monotonic_ns() + START_LEAD_NS;
+                    end_ns = Some(t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2));
+                    for worker in shards.values_mut() {
+                        worker.tell(&Tell::Start { t0_ns }).ok();
+                    }
+                }
+            }
+            Heard::Said(Said::Point(point)) => {
+                points.insert(key.shard, point);
+                show(sum(points.values()));
+            }
+            Heard::Said(Said::LoadDone(shard)) => {
+                outcome.merge(&shard);
+                untold.remove(&key.shard);
+            }
+            Heard::Said(Said::Failed(failed)) => return Err(failed),
+            Heard::Closed if !untold.contains(&key.shard) => {}
+            // Told to stop before it began, it has nothing to tell.
+            Heard::Closed if stopped && end_ns.is_none() => {
+                untold.remove(&key.shard);
+            }
+            Heard::Closed => {
+                let words = shards.get_mut(&key.shard).map(Worker::last_words).unwrap_or_default();
+                return Err(failed(format!("a load worker broke: {words}")));
+            }
+            Heard::Said(other) => return Err(failed(format!("a load worker spoke out of turn: {other:?}"))),
+            Heard::Garbled(line) => return Err(failed(format!("a load worker spoke gibberish: {line}"))),
+        }
+    }
+    for worker in shards.values_mut() {
+        worker.kill();
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,440 @@
+//! One cell, from nothing to its record and back to nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen::plan::Sources;
+use brimful_loadgen::probe::Sample;
+use brimful_target::clock::monotonic_ns;
+use brimful_target::{Outcome as TargetOutcome, Ready};
+
+use super::interrupt::Interrupt;
+use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
+use super::observe::Glance;
+use super::process::{Heard, Key, Worker, in_words, role_name};
+use super::sysctl::{Reading, SysctlError};
+use crate::evidence::record::{EarlyEnd, Evidence, Role};
+use crate::plan::cell::Cell;
+use crate::plan::topology::Layout;
+
+/// From one observation to the next.
+pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
+
+/// From the last worker ready to the start instant, so that the start has reached everybody before it comes.
+const START_LEAD_NS: u64 = 4_000_000;
+
+/// How long a worker may take to be ready, or to give its account, before the cell is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often the kubelet tries a probe whose answer broke off, in one tick (`pkg/kubelet/prober/prober.go`, `maxProbeRetries`).
+const PROBE_ATTEMPTS: u32 = 3;
+
+/// How often a wait looks at the interrupt.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Something to show while a cell runs.
+#[derive(Clone, Debug)]
+pub enum Live {
+    /// What is being done now.
+    Step(&'static str),
+    /// The load, summed over its shards.
+    Load(LoadPoint),
+    /// A probe ended.
+    Probe(Sample),
+    /// How the table stands.
+    Table(Glance),
+}
+
+/// Why a cell has no record.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// A sysctl did not take.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
+    /// The sandbox, the load or the probe could not be set up, or broke.
+    #[error("the {role} worker failed: {failed}")]
+    Worker {
+        /// Whose.
+        role: &'static str,
+        /// How.
+        failed: Failed,
+    },
+    /// The target did not start.
+    #[error("the target did not start: {failed}")]
+    TargetDidNotStart {
+        /// Why.
+        failed: Failed,
+    },
+    /// A worker process could not be started at all.
+    #[error("cannot start a worker process")]
+    Start(#[from] std::io::Error),
+    /// A worker did not answer in time.
+    #[error("the {role} worker did not answer in {} s", PATIENCE.as_secs())]
+    Silent {
+        /// Whose.
+        role: &'static str,
+    },
+    /// A signal came before the cell had begun.
+    #[error("stopped by a signal before the cell began")]
+    Interrupted,
+}
+
+/// What was gathered in a cell.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Sysctls, asked and given.
+    pub sysctls: Vec<Reading>,
+    /// Whether the sandbox took a user namespace.
+    pub user_namespace: bool,
+    /// What each target shard said when ready.
+    pub ready: Vec<Ready>,
+    /// What each target shard counted.
+    pub target: Vec<Option<TargetOutcome>>,
+    /// Target shards that ended by themselves.
+    pub early_ends: Vec<EarlyEnd>,
+    /// The load, merged.
+    pub load: LoadOutcome,
+    /// Load shards without an account.
+    pub missing_shards: Vec<u32>,
+    /// Every probe.
+    pub samples: Vec<Sample>,
+    /// What was seen from outside.
+    pub evidence: Evidence,
+    /// Processor time of the observer over wall time.
+    pub observer_cpu_fraction: f64,
+    /// How long it was watched, in nanoseconds.
+    pub duration_ns: u64,
+    /// Whether a signal cut it short.
+    pub interrupted: bool,
+    /// From the beginning to the start instant.
+    pub setup: Duration,
+    /// From the end of the last probe to the last process gone.
+    pub teardown: Duration,
+}
+
+/// Runs one cell in a fresh sandbox.
+///
+/// # Errors
+/// When it could not be set up, or a worker other than the target broke. A target that dies during the cell is no error: that is a finding.
+pub fn run(
+    cell: &Cell,
+    layout: &Layout,
+    interrupt: &Interrupt,
+    show: &mut dyn FnMut(Live),
+) -> Result<Gathered, CellError> {
+    let began = monotonic_ns();
+    let mut stage = Stage::new(interrupt);
+    show(Live::Step("making the sandbox"));
+    let (server, client) = stage.sandbox(cell, layout)?;
+    show(Live::Step("starting target, load and probe"));
+    stage.workers(cell, layout, server, client)?;
+    let t0_ns = stage.start()?;
+    stage.gathered.setup = since(began, t0_ns);
+    show(Live::Step("running"));
+    stage.watch(cell, show)?;
+    let over = monotonic_ns();
+    show(Live::Step("tearing down"));
+    stage.finish()?;
+    stage.gathered.teardown = since(over, monotonic_ns());
+    Ok(stage.gathered)
+}
+
+fn since(from_ns: u64, to_ns: u64) -> Duration {
+    Duration::from_nanos(to_ns.saturating_sub(from_ns))
+}
+
+/// The workers of a cell and what has come from them.
+struct Stage<'a> {
+    interrupt: &'a Interrupt,
+    workers: BTreeMap<Key, Worker>,
+    mouth: Sender<(Key, Heard)>,
+    ear: Receiver<(Key, Heard)>,
+    points: BTreeMap<u32, LoadPoint>,
+    /// Workers asked for their account that have not given it.
+    awaited: BTreeSet<Key>,
+    t0_ns: u64,
+    gathered: Gathered,
+}
+
+impl<'a> Stage<'a> {
+    fn new(interrupt: &'a Interrupt) -> Self {
+        let (mouth, ear) = channel();
+        Self {
+            interrupt,
+            workers: BTreeMap::new(),
+            mouth,
+            ear,
+            points: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            t0_ns: 0,
+            gathered: Gathered::default(),
+        }
+    }
+
+    fn add(&mut self, role: Role, shard: u32, order: &Order) -> Result<(), CellError> {
+        let key = Key { role, shard };
+        let worker = Worker::start(key, order, self.mouth.clone())?;
+        self.workers.insert(key, worker);
+        Ok(())
+    }
+
+    /// Makes the sandbox, and says where the server and where the client goes.
+    fn sandbox(&mut self, cell: &Cell, layout: &Layout) -> Result<(Place, Place), CellError> {
+        let sysctls = cell.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let target_ports = layout.ports();
+        let ipv6_sources = match layout.load.sources {
+            Sources::Named { first: IpAddr::V6(_), addresses, .. } => addresses,
+            Sources::Named { .. } | Sources::Kernel => 0,
+        };
+        let order = SandboxOrder { path: cell.path, sysctls, target_ports, ipv6_sources, every: OBSERVE_EVERY };
+        self.add(Role::Sandbox, 0, &Order::Sandbox(order))?;
+        match self.hear(Role::Sandbox)? {
+            (_, Said::SandboxReady { server, client, sysctls }) => {
+                self.gathered.sysctls = sysctls.into_iter().collect::<Result<_, _>>()?;
+                self.gathered.user_namespace = server.user_namespace;
+                Ok((server, client))
+            }
+            (key, other) => Err(out_of_turn(key, &other)),
+        }
+    }
+
+    /// Starts everybody else, and waits until all are ready.
+    fn workers(&mut self, cell: &Cell, layout: &Layout, server: Place, client: Place) -> Result<(), CellError> {
+        for (shard, plan) in (0..).zip(&layout.targets) {
+            let order = Order::Target { place: Some(server), nofile: cell.nofile, plan: plan.clone() };
+            self.add(Role::Target, shard, &order)?;
+        }
+        for shard in 0..layout.load.shards {
+            let order = Order::Load { place: Some(client), plan: layout.load.clone(), shard };
+            self.add(Role::Load, shard, &order)?;
+        }
+        let until = Some(cell.duration());
+        self.add(Role::Probe, 0, &Order::Probe { place: Some(client), plan: layout.probe.clone(), until })?;
+        let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
+        for _ in 1..self.workers.len() {
+            match self.hear(Role::Target)? {
+                (key, Said::TargetReady(said)) => {
+                    ready.insert(key.shard, said);
+                }
+                (_, Said::Waiting) => {}
+                (key, other) => return Err(out_of_turn(key, &other)),
+            }
+        }
+        self.gathered.ready = ready.into_values().collect();
+        Ok(())
+    }
+
+    /// Agrees on the start instant with everybody, and returns it.
+    fn start(&mut self) -> Result<u64, CellError> {
+        let watched: Vec<(Key, u32)> = self.workers.values().map(|worker| (worker.key(), worker.pid())).collect();
+        if let Some(sandbox) = self.workers.get_mut(&SANDBOX) {
+            for (Key { role, shard }, pid) in watched {
+                sandbox.tell(&Tell::Watch { role, shard, pid })?;
+            }
+        }
+        let t0_ns = monotonic_ns() + START_LEAD_NS;
+        self.t0_ns = t0_ns;
+        for worker in self.workers.values_mut() {
+            // One that has just died says so through its closed output.
+            worker.tell(&Tell::Start { t0_ns }).ok();
+        }
+        Ok(t0_ns)
+    }
+
+    /// Listens until the hold and the health check are over, or a signal comes.
+    fn watch(&mut self, cell: &Cell, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
+        let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
+        let held = after(cell.duration());
+        let deadline = after(cell.duration() + cell.probe.timeout * PROBE_ATTEMPTS + cell.probe.period + PATIENCE);
+        let mut probe_done = false;
+        loop {
+            if self.interrupt.seen().is_some() {
+                self.gathered.interrupted = true;
+                return Ok(());
+            }
+            let now = monotonic_ns();
+            if probe_done && now >= held {
+                return Ok(());
+            }
+            if now > deadline {
+                return Err(CellError::Silent { role: "probe" });
+            }
+            let wait = if probe_done { LOOK.min(since(now, held)) } else { LOOK };
+            let (key, heard) = match self.ear.recv_timeout(wait) {
+                Ok(heard) => heard,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return Err(CellError::Silent { role: "probe" }),
+            };
+            match heard {
+                Heard::Said(Said::ProbeDone) => probe_done = true,
+                Heard::Said(Said::Sample(sample)) => {
+                    show(Live::Probe(sample.clone()));
+                    self.gathered.samples.push(sample);
+                }
+                Heard::Said(Said::Point(point)) => {
+                    self.points.insert(key.shard, point);
+                    show(Live::Load(sum(self.points.values())));
+                }
+                Heard::Said(Said::Glance(glance)) => show(Live::Table(glance)),
+                Heard::Said(Said::TargetDone(outcome)) => self.note_target(key.shard, outcome),
+                Heard::Said(Said::Failed(failed)) if key.role == Role::Target => {
+                    self.note_early_end(key, Some(failed.what));
+                }
+                Heard::Closed if key.role == Role::Target => self.note_early_end(key, None),
+                Heard::Closed if key.role == Role::Probe && probe_done => {}
+                Heard::Closed => return Err(self.broke(key)),
+                Heard::Said(Said::Failed(failed)) => return Err(worker_failed(key, failed)),
+                Heard::Said(other) => return Err(out_of_turn(key, &other)),
+                Heard::Garbled(line) => return Err(garbled(key, &line)),
+            }
+        }
+    }
+
+    /// Takes everybody's account, then ends everybody.
+    fn finish(&mut self) -> Result<(), CellError> {
+        self.gathered.duration_ns = monotonic_ns().saturating_sub(self.t0_ns);
+        // The last observation comes before anything is let go.
+        self.ask(&[Role::Sandbox]);
+        self.accounts()?;
+        self.ask(&[Role::Load, Role::Target]);
+        self.accounts()?;
+        for worker in self.workers.values_mut() {
+            worker.kill();
+        }
+        // Dropping reaps; both ends of every connection are closing at the same time by now.
+        self.workers.clear();
+        Ok(())
+    }
+
+    fn ask(&mut self, roles: &[Role]) {
+        for (key, worker) in self.workers.iter_mut().filter(|(key, _)| roles.contains(&key.role)) {
+            let ended_before =
+                self.gathered.early_ends.iter().any(|end| (Role::Target, end.shard) == (key.role, key.shard));
+            if !ended_before {
+                self.awaited.insert(*key);
+            }
+            // One that has ended is heard of through its closed output.
+            worker.tell(&Tell::Stop).ok();
+        }
+    }
+
+    /// Hears until everybody asked has given account or has ended without one.
+    fn accounts(&mut self) -> Result<(), CellError> {
+        while let Some(waiting) = self.awaited.first().copied() {
+            let Ok((key, heard)) = self.ear.recv_timeout(PATIENCE) else {
+                return Err(CellError::Silent { role: role_name(waiting.role) });
+            };
+            match heard {
+                Heard::Said(Said::Observed { evidence, cpu_fraction }) => {
+                    self.gathered.evidence = *evidence;
+                    self.gathered.observer_cpu_fraction = cpu_fraction;
+                    self.awaited.remove(&key);
+                }
+                Heard::Said(Said::LoadDone(outcome)) => {
+                    self.gathered.load.merge(&outcome);
+                    self.awaited.remove(&key);
+                }
+                Heard::Said(Said::TargetDone(outcome)) => {
+                    self.note_target(key.shard, outcome);
+                    self.awaited.remove(&key);
+                }
+                Heard::Said(Said::Sample(sample)) => self.gathered.samples.push(sample),
+                Heard::Closed if self.awaited.remove(&key) => match key.role {
+                    Role::Load => self.gathered.missing_shards.push(key.shard),
+                    Role::Target => self.note_early_end(key, None),
+                    Role::Sandbox | Role::Probe => return Err(self.broke(key)),
+                },
+                Heard::Garbled(line) => return Err(garbled(key, &line)),
+                Heard::Closed | Heard::Said(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing said during set-up. `expected` is named when nobody says anything.
+    fn hear(&mut self, expected: Role) -> Result<(Key, Said), CellError> {
+        let deadline = monotonic_ns() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX / 2);
+        loop {
+            if self.interrupt.seen().is_some() {
+                return Err(CellError::Interrupted);
+            }
+            match self.ear.recv_timeout(LOOK) {
+                Ok((key, Heard::Said(Said::Failed(failed)))) => return Err(worker_failed(key, failed)),
+                Ok((key, Heard::Said(said))) => return Ok((key, said)),
+                Ok((key, Heard::Garbled(line))) => return Err(garbled(key, &line)),
+                Ok((key, Heard::Closed)) => return Err(self.broke(key)),
+                Err(_) if monotonic_ns() < deadline => {}
+                Err(_) => return Err(CellError::Silent { role: role_name(expected) }),
+            }
+        }
+    }
+
+    fn note_target(&mut self, shard: u32, outcome: TargetOutcome) {
+        let index = usize::try_from(shard).unwrap_or(usize::MAX);
+        if self.gathered.target.len() <= index {
+            self.gathered.target.resize(index + 1, None);
+        }
+        if let Some(slot) = self.gathered.target.get_mut(index) {
+            *slot = Some(outcome);
+        }
+    }
+
+    fn note_early_end(&mut self, key: Key, said: Option<String>) {
+        if self.gathered.early_ends.iter().any(|end| end.shard == key.shard) {
+            return;
+        }
+        let at_ns = monotonic_ns().saturating_sub(self.t0_ns);
+        let (how, words) = self.autopsy(key);
+        self.gathered.early_ends.push(EarlyEnd { shard: key.shard, at_ns, how, said: said.unwrap_or(words) });
+    }
+
+    /// How a worker ended, and its last words.
+    fn autopsy(&mut self, key: Key) -> (String, String) {
+        let Some(worker) = self.workers.get_mut(&key) else {
+            return ("an unknown status".to_owned(), String::new());
+        };
+        // Its output is closed, so it has ended or will at once; `end` only makes sure of it.
+        let how = worker.ended().ok().flatten().or_else(|| worker.end().ok());
+        (how.map_or_else(|| "an unknown status".to_owned(), in_words), worker.last_words())
+    }
+
+    fn broke(&mut self, key: Key) -> CellError {
+        let (how, words) = self.autopsy(key);
+        let what =
+            if words.is_empty() { format!("it ended with {how}") } else { format!("it ended with {how}: {words}") };
+        worker_failed(key, Failed { what, hint: None, machine: false })
+    }
+}
+
+/// Shards' states added up, at the latest of their instants.
+pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint {
+    points.fold(LoadPoint::default(), |sum, point| LoadPoint {
+        at_ns: sum.at_ns.max(point.at_ns),
+        attempted: sum.attempted + point.attempted,
+        established: sum.established + point.established,
+        held: sum.held + point.held,
+        failed: sum.failed + point.failed,
+    })
+}
+
+const SANDBOX: Key = Key { role: Role::Sandbox, shard: 0 };
+
+fn worker_failed(key: Key, failed: Failed) -> CellError {
+    match key.role {
+        Role::Target => CellError::TargetDidNotStart { failed },
+        role => CellError::Worker { role: role_name(role), failed },
+    }
+}
+
+fn out_of_turn(key: Key, said: &Said) -> CellError {
+    let what = format!("it spoke out of turn: {said:?}");
+    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
+}
+
+fn garbled(key: Key, line: &str) -> CellError {
+    let what = format!("it spoke gibberish: {line}");
+    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
+}

@@ -1,0 +1,49 @@
+//! What was gathered in a cell, put together with what was planned: the record.
+
+use crate::evidence::given;
+use crate::evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
+use crate::plan::cell::Cell;
+use crate::plan::topology::Layout;
+
+use super::cell::Gathered;
+
+/// Which run a cell belongs to.
+#[derive(Clone, Debug)]
+pub struct Belongs<'a> {
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// Counts from 0.
+    pub block: u32,
+    /// The run's seed.
+    pub seed: u64,
+    /// When the cell began, RFC 3339, UTC.
+    pub started_at: String,
+}
+
+/// The record of a cell.
+#[must_use]
+pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, gathered: Gathered) -> Record {
+    let sysctls: Vec<(String, String)> = gathered.sysctls.into_iter().map(|r| (r.name, r.given)).collect();
+    Record {
+        record_version: RECORD_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: belongs.scenario.to_owned(),
+        cell: cell.clone(),
+        block: belongs.block,
+        seed: belongs.seed,
+        host: Host { user_namespace: gathered.user_namespace, ..host },
+        started_at: belongs.started_at,
+        duration_ns: gathered.duration_ns,
+        interrupted: gathered.interrupted,
+        knobs: given::readings(cell, &sysctls, &gathered.evidence),
+        target: TargetRecord { ready: gathered.ready, outcomes: gathered.target, early_ends: gathered.early_ends },
+        load: LoadRecord { plan: layout.load.clone(), outcome: gathered.load, missing_shards: gathered.missing_shards },
+        probe: ProbeRecord { plan: layout.probe.clone(), samples: gathered.samples },
+        evidence: gathered.evidence,
+        cost: Cost {
+            setup_ms: gathered.setup.as_secs_f64() * 1e3,
+            teardown_ms: gathered.teardown.as_secs_f64() * 1e3,
+            observer_cpu_fraction: gathered.observer_cpu_fraction,
+        },
+    }
+}

@@ -1,0 +1,62 @@
+//! What this machine is and has, read from it.
+
+use std::path::Path;
+
+use brimful_target::limits;
+use rustix::system::uname;
+
+use crate::evidence::proc::{self, FileNr};
+use crate::evidence::record::Host;
+use crate::plan::cost::Machine;
+
+/// Reads this machine's limits for `brimful check` and for every refusal.
+///
+/// # Errors
+/// When its own limits or `/proc` cannot be read.
+pub fn read() -> std::io::Result<Machine> {
+    let nofile = limits::nofile()?;
+    let file_nr = std::fs::read_to_string("/proc/sys/fs/file-nr")?;
+    let memory = memory();
+    let files = proc::file_nr(&file_nr).unwrap_or(FileNr { allocated: 0, max: u64::MAX });
+    Ok(Machine {
+        nofile_hard: nofile.hard,
+        nofile_soft: nofile.soft,
+        memory_available_bytes: memory.available,
+        file_max: files.max,
+        file_nr: files.allocated,
+        cpus: cpus(),
+        kernel: uname().release().to_string_lossy().into_owned(),
+    })
+}
+
+/// The part of it that stands in every record.
+#[must_use]
+pub fn host(machine: &Machine, user_namespace: bool) -> Host {
+    Host {
+        kernel: machine.kernel.clone(),
+        arch: uname().machine().to_string_lossy().into_owned(),
+        cpus: machine.cpus,
+        memory_bytes: memory().total,
+        nofile_hard: machine.nofile_hard,
+        user_namespace,
+    }
+}
+
+fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+struct Memory {
+    total: u64,
+    available: u64,
+}
+
+fn memory() -> Memory {
+    let text = std::fs::read_to_string(Path::new("/proc/meminfo")).unwrap_or_default();
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .map_or(0, |kib| kib * 1024)
+    };
+    Memory { total: field("MemTotal:"), available: field("MemAvailable:") }
+}

@@ -1,0 +1,147 @@
+//! What brimful and its workers say to each other: one JSON object a line, orders on standard input, answers on standard output.
+
+use std::time::Duration;
+
+use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen::plan::LoadPlan;
+use brimful_loadgen::probe::{ProbePlan, Sample};
+use brimful_target::limits::Nofile;
+use brimful_target::{Outcome as TargetOutcome, Plan as TargetPlan, Ready};
+use serde::{Deserialize, Serialize};
+
+use super::observe::Glance;
+use super::sysctl::{Reading, SysctlError};
+use crate::evidence::record::{Evidence, Role};
+use crate::plan::cell::Path;
+
+/// The namespaces of a sandbox, named by the process and threads that hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The sandbox worker.
+    pub pid: u32,
+    /// The thread whose network namespace is meant.
+    pub tid: u32,
+    /// Whether its user namespace has to be entered first.
+    pub user_namespace: bool,
+}
+
+/// The first line to a worker: what it is to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// Make namespaces, hold them, and observe what happens in them.
+    Sandbox(SandboxOrder),
+    /// Be the server.
+    Target {
+        /// Where; `None` for the namespace brimful itself is in.
+        place: Option<Place>,
+        /// Descriptor limits to be born with.
+        nofile: Option<Nofile>,
+        /// The server.
+        plan: TargetPlan,
+    },
+    /// Be one shard of the load.
+    Load {
+        /// Where.
+        place: Option<Place>,
+        /// The whole load.
+        plan: LoadPlan,
+        /// Which shard of it.
+        shard: u32,
+    },
+    /// Be the health check.
+    Probe {
+        /// Where.
+        place: Option<Place>,
+        /// The probe.
+        plan: ProbePlan,
+        /// No probe is begun at or after this age of the cell; `None` for no end.
+        until: Option<Duration>,
+    },
+}
+
+/// What a sandbox is to be made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SandboxOrder {
+    /// One namespace or two.
+    pub path: Path,
+    /// Dotted names and values. All are tried; each has its answer in [`Said::SandboxReady`].
+    pub sysctls: Vec<(String, String)>,
+    /// The ports the target will listen on, shards and health included.
+    pub target_ports: Vec<u16>,
+    /// IPv6 addresses that the load binds on `lo`; 0 for a load over IPv4.
+    pub ipv6_sources: u32,
+    /// From one observation to the next.
+    pub every: Duration,
+}
+
+/// A later line to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tell {
+    /// The cell starts at this instant of `CLOCK_MONOTONIC`, in nanoseconds.
+    Start {
+        /// The instant.
+        t0_ns: u64,
+    },
+    /// To the sandbox: observe this process too.
+    Watch {
+        /// Its part.
+        role: Role,
+        /// Which of its kind.
+        shard: u32,
+        /// Its process id.
+        pid: u32,
+    },
+    /// Finish, give account, end.
+    Stop,
+}
+
+/// A line from a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Said {
+    /// The namespaces stand and the sysctls have been tried.
+    SandboxReady {
+        /// The server's namespace.
+        server: Place,
+        /// The client's; the same where there is only one.
+        client: Place,
+        /// What became of each sysctl, in the order asked.
+        sysctls: Vec<Result<Reading, SysctlError>>,
+    },
+    /// The server listens.
+    TargetReady(Ready),
+    /// The worker has entered its place and waits for the start.
+    Waiting,
+    /// How the load stands.
+    Point(LoadPoint),
+    /// A probe ended.
+    Sample(Sample),
+    /// How the table stands, for whoever watches live.
+    Glance(Glance),
+    /// The sandbox's account.
+    Observed {
+        /// What was seen.
+        evidence: Box<Evidence>,
+        /// Processor time of the observer over wall time since the start.
+        cpu_fraction: f64,
+    },
+    /// The server's account.
+    TargetDone(TargetOutcome),
+    /// The shard's account.
+    LoadDone(Box<LoadOutcome>),
+    /// The health check is over.
+    ProbeDone,
+    /// The worker could not do what it was ordered to.
+    Failed(Failed),
+}
+
+/// Why a worker could not do its work, in words for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}")]
+pub struct Failed {
+    /// What failed, with the errno's name.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether this machine refuses, rather than the target or brimful.
+    pub machine: bool,
+}

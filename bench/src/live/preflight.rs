@@ -1,0 +1,130 @@
+//! Tries every value of every sysctl in a throw-away sandbox before a run, so that a knob that would not take is refused before anything starts.
+
+use std::path::Path as FsPath;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::message::{Failed, Order, Said, SandboxOrder};
+use super::process::{Heard, Key, Worker};
+use super::sysctl::SysctlError;
+use crate::evidence::record::Role;
+use crate::plan::cell::{Cell, Path};
+use crate::plan::knob::{self, Scope, sysctl_path};
+use crate::plan::refusal::{Class, Refusal};
+
+/// How long the sandbox may take to stand.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Makes a sandbox as the cells need it, tries their sysctls in it, and lets it go. Returns a refusal for each value that did not take.
+///
+/// # Errors
+/// When no sandbox can be made here, with what to do.
+pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
+    let mut sysctls: Vec<(String, String)> = Vec::new();
+    for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls) {
+        let pair = (name.clone(), value.clone());
+        if !sysctls.contains(&pair) {
+            sysctls.push(pair);
+        }
+    }
+    let path = if cells.iter().any(|cell| cell.path == Path::Veth) { Path::Veth } else { Path::Loopback };
+    let order =
+        SandboxOrder { path, sysctls, target_ports: Vec::new(), ipv6_sources: 0, every: Duration::from_secs(1) };
+    let (user_namespace, tried) = tried(&order)?;
+    let known_here = |name: &str| sysctl_path(name).is_ok_and(|path| FsPath::new("/proc/sys").join(path).exists());
+    Ok(tried
+        .into_iter()
+        .filter_map(Result::err)
+        .map(|error| refusal(&error, known_here(name_of(&error)), user_namespace))
+        .collect())
+}
+
+type Tried = Vec<Result<super::sysctl::Reading, SysctlError>>;
+
+fn tried(order: &SandboxOrder) -> Result<(bool, Tried), Failed> {
+    let failed = |what: String| Failed { what, hint: None, machine: true };
+    let (mouth, ear) = channel();
+    let key = Key { role: Role::Sandbox, shard: 0 };
+    let mut worker = Worker::start(key, &Order::Sandbox(order.clone()), mouth)
+        .map_err(|error| failed(format!("cannot start a worker process: {error}")))?;
+    let said = match ear.recv_timeout(PATIENCE) {
+        Ok((_, Heard::Said(Said::SandboxReady { server, sysctls, .. }))) => Ok((server.user_namespace, sysctls)),
+        Ok((_, Heard::Said(Said::Failed(failed)))) => Err(failed),
+        Ok((_, other)) => Err(failed(format!("the sandbox worker broke ({other:?}): {}", worker.last_words()))),
+        Err(_) => Err(failed(format!("the sandbox worker did not answer in {} s", PATIENCE.as_secs()))),
+    };
+    drop(worker);
+    said
+}
+
+fn name_of(error: &SysctlError) -> &str {
+    match error {
+        SysctlError::Absent { name }
+        | SysctlError::ReadOnly { name }
+        | SysctlError::Refused { name, .. }
+        | SysctlError::DidNotTake { name, .. } => name,
+    }
+}
+
+/// Words a refusal. `on_host` says whether the name exists outside the sandbox, `user_namespace` whether the sandbox had to do without privileges.
+fn refusal(error: &SysctlError, on_host: bool, user_namespace: bool) -> Refusal {
+    let name = name_of(error);
+    let full = format!("sysctl.{name}");
+    let row = knob::lookup(&full);
+    let per_namespace = row.is_some_and(|row| row.scope == Scope::NetworkNamespace);
+    let host_wide = "a host-wide setting cannot be varied in a sandbox: leave it out of the matrix and set it on the \
+                     machine, for the whole run"
+        .to_owned();
+    let (class, hint) = match error {
+        SysctlError::Absent { .. } if on_host && per_namespace && user_namespace => (
+            Class::Machine,
+            "kernels before 6.3 hide net.core sysctls from user namespaces: run brimful as root, or vary \
+             `target.backlog`, which bounds the same queue"
+                .to_owned(),
+        ),
+        SysctlError::Absent { .. } if on_host => (Class::Machine, host_wide),
+        SysctlError::Absent { .. } if row.is_some() => {
+            (Class::Machine, "this kernel was built without it, or is too old for it".to_owned())
+        }
+        // Neither brimful nor this kernel knows the name: the file is wrong, not the machine.
+        SysctlError::Absent { .. } => (
+            Class::Scenario,
+            knob::nearest(&full)
+                .map_or_else(|| "look for it with `sysctl -a`".to_owned(), |near| format!("did you mean `{near}`?")),
+        ),
+        SysctlError::ReadOnly { .. } => (Class::Machine, host_wide),
+        SysctlError::Refused { errno, .. } if errno == "EINVAL" || errno == "ERANGE" => {
+            (Class::Scenario, "the value is outside the kernel's range for it".to_owned())
+        }
+        SysctlError::Refused { .. } => (Class::Machine, "run brimful as root".to_owned()),
+        SysctlError::DidNotTake { .. } => {
+            (Class::Machine, "ask for the value that the kernel gives, so that the report says what was run".to_owned())
+        }
+    };
+    Refusal { cell: None, knob: Some(full.clone()), what: error.to_string(), hint, class }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absent(name: &str) -> SysctlError {
+        SysctlError::Absent { name: name.to_owned() }
+    }
+
+    #[test]
+    fn a_sysctl_that_is_not_there_is_told_by_what_is_known_of_it() {
+        let table = [
+            (absent("net.core.somaxconn"), true, true, Class::Machine, "before 6.3"),
+            (absent("net.core.netdev_max_backlog"), true, false, Class::Machine, "host-wide"),
+            (absent("net.ipv4.tcp_migrate_req"), false, false, Class::Machine, "too old"),
+            (absent("net.core.somaxcon"), false, false, Class::Scenario, "did you mean `sysctl.net.core.somaxconn`"),
+            (SysctlError::ReadOnly { name: "net.core.rmem_max".into() }, true, false, Class::Machine, "host-wide"),
+        ];
+        for (error, on_host, user_namespace, class, hint) in table {
+            let refusal = refusal(&error, on_host, user_namespace);
+            assert_eq!(refusal.class, class, "{error}");
+            assert!(refusal.hint.contains(hint), "{error}: {}", refusal.hint);
+        }
+    }
+}

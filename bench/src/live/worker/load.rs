@@ -1,0 +1,28 @@
+//! The worker that opens and holds one shard of the load.
+
+use brimful_loadgen::hold::{self, Schedule};
+use brimful_loadgen::plan::LoadPlan;
+use brimful_target::limits;
+
+use super::super::message::{Failed, Place, Said};
+use super::super::namespace;
+use super::chain;
+use super::orders::{Orders, say};
+
+pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders: Orders) -> Result<(), Failed> {
+    if let Some(place) = place {
+        namespace::enter(place)?;
+    }
+    limits::raise_nofile().map_err(super::os("raise the load's own descriptor limit"))?;
+    say(&Said::Waiting);
+    let Some(t0_ns) = orders.start() else { return Ok(()) };
+    // The next line can only be the word to stop: its readiness is enough, nobody has to read it.
+    let Some(stop) = orders.readiness() else { return Ok(()) };
+    let schedule = Schedule { t0_ns, hold_until_ns: None };
+    let held = hold::run_shard(plan, shard, schedule, stop, |point| say(&Said::Point(point)))
+        .map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+    say(&Said::LoadDone(Box::new(held.outcome)));
+    // Closed by the kernel when the process ends, at both ends at once.
+    std::mem::forget(held.connections);
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The worker that makes a cell's namespaces, holds them, and observes from inside them what happens.
+
+use std::fs::File;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use brimful_target::clock::monotonic_ns;
+use rustix::thread::gettid;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::super::link;
+use super::super::message::{Failed, Place, Said, SandboxOrder, Tell};
+use super::super::namespace::{self, Made};
+use super::super::observe::{Observer, Side, SideName};
+use super::super::sysctl::{self, Reading, SysctlError};
+use super::orders::{Next, Orders, say};
+use crate::plan::cell::Path;
+use crate::plan::knob::sysctl_path;
+
+/// How long the sandbox waits for its next line when it has nothing to observe yet; only bounds a look at the clock.
+const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// How many observations pass between two reports to whoever watches live.
+const GLANCE_EVERY: u64 = 3;
+
+pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
+    let user_namespace = namespace::make()? == Made::InUserNamespace;
+    link::loopback()?;
+    if order.ipv6_sources > 0 {
+        link::ipv6_sources(order.ipv6_sources)?;
+    }
+    let client = match order.path {
+        Path::Loopback => None,
+        Path::Veth => Some(join_client()?),
+    };
+    let sysctls = order.sysctls.iter().map(|(name, value)| set_everywhere(name, value, client.as_ref())).collect();
+    let pid = std::process::id();
+    let place = |tid: u32| Place { pid, tid, user_namespace };
+    let observer = Observer::new(
+        PathBuf::from("/proc"),
+        Side::of_this_thread(SideName::Server),
+        client.as_ref().map(ClientSide::side).transpose()?,
+        &order.target_ports,
+    );
+    say(&Said::SandboxReady { server: place(pid), client: place(client.as_ref().map_or(pid, |c| c.tid)), sysctls });
+    watch(observer, order.every, orders);
+    Ok(())
+}
+
+/// Observes on the schedule until told to stop, gives account, and then holds the namespaces until brimful lets go.
+fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
+    let every_ns = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
+    let mut start: Option<(u64, u64)> = None;
+    let mut rounds = 0_u64;
+    loop {
+        let wait = start
+            .map_or(IDLE_WAIT, |(t0, _)| Duration::from_nanos((t0 + rounds * every_ns).saturating_sub(monotonic_ns())));
+        match orders.next_within(wait) {
+            Next::Over => return,
+            Next::Tell(Tell::Watch { role, shard, pid }) => observer.watch(role, shard, pid),
+            Next::Tell(Tell::Start { t0_ns }) => {
+                start = Some((t0_ns, cpu_ns()));
+                // The base line, before the first connection; the start instant is still to come.
+                observer.sample(0);
+                rounds = 1;
+            }
+            Next::Tell(Tell::Stop) => break,
+            Next::Nothing => {
+                let Some((t0, _)) = start else { continue };
+                let now = monotonic_ns();
+                if now < t0 + rounds * every_ns {
+                    continue;
+                }
+                let glance = observer.sample(now - t0);
+                if rounds.is_multiple_of(GLANCE_EVERY) {
+                    say(&Said::Glance(glance));
+                }
+                // A round that came too late is not made up: the schedule goes on at the next instant still to come.
+                rounds = (now - t0) / every_ns + 1;
+            }
+        }
+    }
+    let cpu_fraction = match start {
+        Some((t0, cpu)) => {
+            let wall = monotonic_ns().saturating_sub(t0);
+            observer.sample(wall);
+            fraction(cpu_ns().saturating_sub(cpu), wall)
+        }
+        None => 0.0,
+    };
+    say(&Said::Observed { evidence: Box::new(observer.finish()), cpu_fraction });
+    while orders.next().is_some() {}
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run are far below 2^52")]
+fn fraction(part: u64, whole: u64) -> f64 {
+    part as f64 / (whole.max(1)) as f64
+}
+
+fn cpu_ns() -> u64 {
+    let t = clock_gettime(ClockId::ProcessCPUTime);
+    t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
+}
+
+fn set_everywhere(name: &str, value: &str, client: Option<&ClientSide>) -> Result<Reading, SysctlError> {
+    let set = |name: &str, value: &str| match sysctl_path(name) {
+        Ok(path) => sysctl::set(FsPath::new("/proc/sys"), &path, name, value),
+        Err(_) => Err(SysctlError::Absent { name: name.to_owned() }),
+    };
+    if let Some(client) = client {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        client.run(move || set(&name, &value))??;
+    }
+    set(name, value)
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread in the client's namespace, which holds it and works in it.
+struct ClientSide {
+    tid: u32,
+    work: Sender<Work>,
+}
+
+/// The client's thread is gone: it cannot be, short of a panic in it.
+impl From<ThreadGone> for SysctlError {
+    fn from(_: ThreadGone) -> Self {
+        Self::Absent { name: "the client's namespace".to_owned() }
+    }
+}
+
+struct ThreadGone;
+
+impl ClientSide {
+    fn start() -> Result<Self, Failed> {
+        let (work, orders): (Sender<Work>, Receiver<Work>) = channel();
+        let (ready, made) = channel();
+        let body = move || {
+            let outcome = namespace::make_for_thread().map(|()| gettid().as_raw_nonzero().get().unsigned_abs());
+            let fine = outcome.is_ok();
+            if ready.send(outcome).is_ok() && fine {
+                orders.iter().for_each(|work| work());
+            }
+        };
+        thread::Builder::new().name("client-netns".to_owned()).spawn(body).map_err(super::os("start a thread"))?;
+        let tid = made.recv().map_err(|_| gone())??;
+        Ok(Self { tid, work })
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadGone> {
+        let (answer, answered) = channel();
+        let boxed: Work = Box::new(move || {
+            // The receiver waits below.
+            answer.send(work()).ok();
+        });
+        self.work.send(boxed).map_err(|_| ThreadGone)?;
+        answered.recv().map_err(|_| ThreadGone)
+    }
+
+    fn side(&self) -> Result<Side, Failed> {
+        self.run(|| Side::of_this_thread(SideName::Client)).map_err(|_| gone())
+    }
+}
+
+fn gone() -> Failed {
+    Failed { what: "the client's namespace is gone".to_owned(), hint: None, machine: false }
+}
+
+/// Makes the client's namespace and joins it to this one by a veth pair.
+fn join_client() -> Result<ClientSide, Failed> {
+    let client = ClientSide::start()?;
+    client.run(link::loopback).map_err(|_| gone())??;
+    let namespace = File::open(format!("/proc/self/task/{}/ns/net", client.tid))
+        .map_err(super::os("open the client's namespace"))?;
+    link::veth_server(&namespace)?;
+    client.run(link::veth_client).map_err(|_| gone())??;
+    Ok(client)
+}

@@ -1,0 +1,83 @@
+//! The worker that is the server under test.
+
+use std::future::pending;
+use std::thread;
+
+use brimful_target::limits::{self, Nofile};
+use brimful_target::{Plan, Server, TargetError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::message::{Failed, Place, Said, Tell};
+use super::super::namespace;
+use super::chain;
+use super::orders::{Orders, say};
+
+pub(super) fn run(place: Option<&Place>, nofile: Option<Nofile>, plan: Plan, mut orders: Orders) -> Result<(), Failed> {
+    if let Some(place) = place {
+        namespace::enter(place)?;
+    }
+    if let Some(want) = nofile {
+        give_limit(want)?;
+    }
+    // First the runtime: its descriptors are among those the server counts as its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(super::os("start a runtime within the descriptor limit"))?;
+    let mut server = {
+        let _inside = runtime.enter();
+        Server::bind(plan).map_err(failed)?
+    };
+    let (start, started) = oneshot::channel();
+    let (stop, mut stopped) = mpsc::channel::<()>(1);
+    let ears = thread::Builder::new().name("orders".to_owned()).spawn(move || {
+        if let Some(t0_ns) = orders.start() {
+            // The server may have ended by itself meanwhile.
+            start.send(t0_ns).ok();
+            while !matches!(orders.next(), Some(Tell::Stop) | None) {}
+        }
+        drop(stop);
+    });
+    ears.map_err(super::os("start a thread"))?;
+    say(&Said::TargetReady(server.ready().clone()));
+    let started = async {
+        match started.await {
+            Ok(t0_ns) => Some(t0_ns),
+            Err(_) => pending().await,
+        }
+    };
+    let outcome = runtime
+        .block_on(server.run(started, async {
+            stopped.recv().await;
+        }))
+        .map_err(failed)?;
+    let exited = outcome.exited_on_emfile;
+    say(&Said::TargetDone(outcome));
+    // Thousands of connections are closed by the kernel when the process ends, at both ends at once.
+    std::mem::forget(server);
+    if exited {
+        return Err(Failed { what: "accept4: EMFILE (on-emfile = \"exit\")".to_owned(), hint: None, machine: false });
+    }
+    Ok(())
+}
+
+fn give_limit(want: Nofile) -> Result<(), Failed> {
+    let Nofile { soft, hard } = want;
+    let refused = |error: std::io::Error| Failed {
+        what: format!("cannot set the target's descriptor limit to {soft}:{hard}: {error}"),
+        hint: Some("raise brimful's own hard limit first, or add `clamp = [\"ulimit.nofile\"]` to [matrix]".to_owned()),
+        machine: true,
+    };
+    let given = limits::set_nofile(want).map_err(refused)?;
+    if given == want {
+        Ok(())
+    } else {
+        let what =
+            format!("the descriptor limit {soft}:{hard} did not take: the kernel gave {}:{}", given.soft, given.hard);
+        Err(Failed { what, hint: None, machine: true })
+    }
+}
+
+fn failed(error: TargetError) -> Failed {
+    Failed { what: chain(&error), hint: Some(error.hint()), machine: false }
+}

@@ -1,0 +1,96 @@
+//! What the tests that run the binary share.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use brimful::evidence::record::Record;
+
+/// The binary under test.
+pub(super) const BRIMFUL: &str = env!("CARGO_BIN_EXE_brimful");
+
+/// Whether a sandbox can be made here. In CI its absence is a failure; at a desk the test says so and returns.
+pub(super) fn sandbox_allowed() -> bool {
+    let allowed = Command::new("unshare").args(["-Urn", "true"]).output().is_ok_and(|o| o.status.success())
+        || Command::new("unshare").args(["-n", "true"]).output().is_ok_and(|o| o.status.success());
+    let required = std::env::var_os("BRIMFUL_REQUIRE_PRIVILEGES").is_some_and(|value| value == "1");
+    assert!(
+        allowed || !required,
+        "no network namespace can be made here, and BRIMFUL_REQUIRE_PRIVILEGES=1 asks for it"
+    );
+    if !allowed {
+        eprintln!("NOT RUN: no network namespace can be made here");
+    }
+    allowed
+}
+
+/// A finished `brimful run`.
+pub(super) struct Run {
+    /// Where it wrote, as long as this lives.
+    pub(super) folder: tempfile::TempDir,
+    /// What it printed, and its status.
+    pub(super) output: Output,
+}
+
+impl Run {
+    /// Runs a scenario given as text.
+    pub(super) fn of(text: &str, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("scenario.toml");
+        fs::write(&file, text).expect("a scenario file");
+        let output = Command::new(BRIMFUL)
+            .arg("run")
+            .arg(&file)
+            .arg("--out")
+            .arg(folder.path().join("out"))
+            .args(options)
+            .output()
+            .expect("brimful runs");
+        Self { folder, output }
+    }
+
+    /// The exit status.
+    pub(super) fn status(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    /// Standard error as text.
+    pub(super) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Every record, in the order of cell ids.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let mut paths = Vec::new();
+        collect(&self.folder.path().join("out/cells"), &mut paths);
+        paths.sort();
+        let records: Vec<Record> =
+            paths.iter().map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect();
+        assert!(!records.is_empty(), "no record was written; it said:\n{}", self.stderr());
+        records
+    }
+
+    /// The only record.
+    pub(super) fn record(&self) -> Record {
+        let mut records = self.records();
+        assert_eq!(records.len(), 1, "one cell was expected");
+        records.remove(0)
+    }
+
+    /// `report.json`.
+    pub(super) fn report(&self) -> serde_json::Value {
+        let path = self.folder.path().join("out/report.json");
+        serde_json::from_slice(&fs::read(path).expect("report.json")).expect("JSON")
+    }
+}
+
+fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "json") {
+            into.push(path);
+        }
+    }
+}
