@@ -181,9 +181,7 @@ impl Page {
         if told.first_of_its_cause {
             self.ruled_out(&first.verdict);
         }
-        if told.cause == CauseName::Undetermined {
-            self.undecided(&first.verdict);
-        }
+        self.undecided(&first.verdict);
         if let Some(cure) = &first.verdict.cure {
             self.cure(cure);
         }
@@ -223,7 +221,8 @@ impl Page {
                 open.cause.to_string()
             };
             self.wrapped_after(&format!("    {name:<16}  "), &open.why);
-            for item in &open.collect {
+            let named = verdict.cause != Some(CauseName::Undetermined);
+            for item in open.collect.iter().filter(|_| !named) {
                 self.wrapped_after(&format!("    {:<16}  collect: ", ""), item);
             }
         }
