@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::words::{counted, listed};
 use crate::evidence::record::KnobReading;
 use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use crate::plan::expect::{CauseName, CellOutcome};
 
 /// A cell as far as its knobs and its verdict go.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,6 @@ pub(crate) struct Judged<'a> {
     pub(crate) knobs: &'a IndexMap<String, KnobReading>,
     pub(crate) outcome: CellOutcome,
     pub(crate) cause: Option<CauseName>,
-    pub(crate) why: Option<Why>,
 }
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
@@ -143,7 +142,7 @@ fn effect(knob: &str, cells: &[Judged<'_>]) -> KnobEffect {
                 continue;
             }
             effect.pairs += 1;
-            if (a.outcome, a.cause, a.why) != (b.outcome, b.cause, b.why) {
+            if (a.outcome, a.cause) != (b.outcome, b.cause) {
                 effect.changed += 1;
                 effect.changes.push(Change {
                     from: a.id.to_owned(),
@@ -215,7 +214,7 @@ mod tests {
 
     fn judged<'a>(id: &'a str, knobs: &'a Knobs, cause: Option<CauseName>) -> Judged<'a> {
         let outcome = if cause.is_some() { CellOutcome::Failing } else { CellOutcome::Healthy };
-        Judged { id, knobs, outcome, cause, why: None }
+        Judged { id, knobs, outcome, cause }
     }
 
     fn four() -> [Knobs; 4] {

@@ -22,6 +22,8 @@ pub mod knobs;
 pub mod report;
 
 #[cfg(test)]
+mod report_tests;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod verdict_tests;

@@ -108,6 +108,26 @@ fn a_server_that_exits_at_emfile_is_out_of_descriptors_and_not_merely_gone() {
 }
 
 #[test]
+fn too_many_open_files_is_believed_only_of_a_process_near_its_limit() {
+    let mut record = ended();
+    record.target.early_ends[0].said = "accept4: Too many open files (os error 24)".into();
+    assert_eq!(cause(&record), Some(NoListener), "inotify says the same");
+    record.evidence.processes[0].nofile_soft = Series { reads: 110, ..Series::starting(0, 12_100) };
+    assert_eq!(cause(&record), Some(FdLimit));
+    record.target.early_ends[0].said.clear();
+    let verdict = judge(&record);
+    assert_eq!(verdict.cause, Some(NoListener));
+    assert!(leaves_open(&verdict, FdLimit), "{verdict:#?}");
+}
+
+#[test]
+fn a_load_cut_short_by_the_end_of_the_target_is_not_the_generator_s_fault() {
+    let mut record = ended();
+    record.load.outcome.attempted -= 3_000;
+    assert_eq!(cause(&record), Some(NoListener));
+}
+
+#[test]
 fn a_queue_that_drains_between_bursts_is_too_small() {
     let record = bursts().record();
     let verdict = judge(&record);

@@ -5,6 +5,7 @@
 
 use brimful_loadgen::probe::{Outcome, Sample};
 
+use super::super::descriptors::Descriptors;
 use super::super::view::View;
 use super::super::words::{count, time};
 use super::waits::full_near;
@@ -87,25 +88,32 @@ pub(super) fn explains(view: &View<'_>, sample: &Sample) -> bool {
     }
 }
 
+/// Whether the process ended because of its limit before this probe: seen at the limit shortly before, or by its own word. A count of EMFILE
+/// at accept is enough for that; the words "too many open files" are not by themselves, because inotify says the same with few descriptors open.
 fn ended_for_want_of_descriptors(view: &View<'_>, sample: &Sample) -> bool {
     let Some(end) = view.early_end().filter(|end| end.at_ns <= sample.ended_ns) else { return false };
     let seen = view.targets.iter().any(|t| t.at_limit_between(end.at_ns.saturating_sub(LAST_WORDS_NS), end.at_ns));
-    let by_its_word = || {
+    let counted = || {
         let outcome = view.record.target.outcomes.get(view.shard as usize).and_then(Option::as_ref);
         outcome.is_some_and(|o| o.exited_on_emfile) && view.own_account("EMFILE").is_some_and(|n| n > 0)
     };
-    seen || by_its_word()
+    let said = || {
+        let words = end.said.to_lowercase();
+        (words.contains("emfile") || words.contains("too many open files"))
+            && view.targets.iter().any(Descriptors::may_have_met_the_limit_unseen)
+    };
+    seen || counted() || said()
 }
 
 fn at_limit_while_failing(view: &View<'_>) -> bool {
     view.failed.iter().any(|s| view.targets.iter().any(|t| t.at_limit_between(s.started_ns, s.ended_ns)))
 }
 
-fn tightest<'v, 'a>(view: &'v View<'a>) -> Option<&'v super::super::descriptors::Descriptors<'a>> {
+fn tightest<'v, 'a>(view: &'v View<'a>) -> Option<&'v Descriptors<'a>> {
     view.targets.iter().min_by_key(|t| t.soft.last.saturating_sub(t.open.max))
 }
 
-fn excluded(target: &super::super::descriptors::Descriptors<'_>) -> ProofLine {
+fn excluded(target: &Descriptors<'_>) -> ProofLine {
     match target.at_limit.first() {
         None => ProofLine::new(target.series_name(), target.fullest(), "the target had descriptors to spare"),
         Some(span) => ProofLine::new(

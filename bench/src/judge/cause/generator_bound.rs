@@ -68,7 +68,9 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
             count: f.count,
         }),
     );
-    if load.attempted < load.requested && !record.interrupted {
+    // A signal, or a target that ended, cuts a load short without any fault of its own.
+    let cut_short = record.interrupted || !record.target.early_ends.is_empty();
+    if load.attempted < load.requested && !cut_short {
         found.push(Shortfall::NotAttempted { attempted: load.attempted, requested: load.requested });
     }
     let ramp_ns = nanos(record.load.plan.ramp);
@@ -78,7 +80,7 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
         found.push(Shortfall::LoadLate { p99_ns, allowed_ns });
     }
     let samples = &record.probe.samples;
-    if samples.is_empty() && !record.interrupted {
+    if samples.is_empty() && !cut_short {
         found.push(Shortfall::NoProbe);
     }
     let local: Vec<_> = samples.iter().filter(|s| s.outcome == Outcome::LocalError).collect();

@@ -9,7 +9,7 @@ use super::{Finding, ProofLine};
 pub(super) fn look(view: &View<'_>) -> Finding {
     let refused: Vec<_> = view.failed.iter().filter(|s| s.outcome == Outcome::Refused).collect();
     if refused.is_empty() {
-        return Finding::Excluded(ProofLine::new("probe", "refused 0", "no probe was refused"));
+        return Finding::Excluded(ProofLine::new("probe.outcomes.refused", "0", "no probe was refused"));
     }
     let ended_at = view.early_end();
     if refused.iter().filter(|s| fd_limit::explains(view, s)).count() == refused.len() {

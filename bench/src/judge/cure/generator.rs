@@ -12,17 +12,21 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let (knob, text, because) = match &shortfall {
         Shortfall::Local { errno, .. } if errno == "EMFILE" || errno == "ENFILE" => (
             "ulimit.nofile",
-            "raise brimful's own hard limit before it starts (ulimit -Hn), or let the load use more processes".to_owned(),
+            "raise brimful's own hard limit before it starts (ulimit -Hn), or let the load use more processes"
+                .to_owned(),
             "the load was out of descriptors".to_owned(),
         ),
         Shortfall::Local { errno, .. } if errno.starts_with("EADDR") => (
             "load.source",
-            "source = \"auto\"\n# or a wider range, for every source address and destination: sysctl.net.ipv4.ip_local_port_range = \"1024 65535\"".to_owned(),
-            "the load was out of source ports: one source address has at most one range of them for each destination".to_owned(),
+            "[load]\nsource = \"auto\"   # or a wider sysctl.net.ipv4.ip_local_port_range".to_owned(),
+            "the load was out of source ports: one source address has at most one range of them for each destination"
+                .to_owned(),
         ),
-        Shortfall::Local { errno, .. } => {
-            ("load.connections", "fewer connections, or more memory".to_owned(), format!("the load failed on its own side with {errno}"))
-        }
+        Shortfall::Local { errno, .. } => (
+            "load.connections",
+            "fewer connections, or more memory".to_owned(),
+            format!("the load failed on its own side with {errno}"),
+        ),
         Shortfall::LoadLate { p99_ns, .. } => (
             "load.ramp",
             "a longer ramp, fewer connections, or a machine with more processors and nothing beside it".to_owned(),

@@ -1,9 +1,10 @@
 //! The cure for a target out of descriptors. Pure.
 
 use super::{Cure, Note, Place, PlaceKind};
+use crate::judge::descriptors::Descriptors;
 use crate::judge::spans::known;
 use crate::judge::view::View;
-use crate::judge::words::{count, readable_above};
+use crate::judge::words::{count, counted, readable_above};
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
@@ -16,7 +17,8 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let cell = &view.record.cell;
     let each = 1 + u64::from(cell.target.plan.extra_fds_per_connection);
     let connections = view.record.load.outcome.requested.div_ceil(u64::from(cell.target.shards.max(1)));
-    let need = connections.saturating_mul(each).saturating_add(target.open.first);
+    let before = before_the_first(view, target);
+    let need = connections.saturating_mul(each).saturating_add(before);
     let value = readable_above(need.saturating_add(need / MARGIN_ONE_IN));
     let hard = known(&target.process.nofile_hard).map(|s| s.last);
     let within_hard = hard.is_some_and(|hard| hard >= value);
@@ -60,10 +62,17 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         also: Vec::new(),
         places,
         because: format!(
-            "{} connections at {each} each, {} held before the first and a tenth to spare make {}; {hard_words}",
+            "{} connections at {} each, {} open before the first and a tenth to spare make {}; {hard_words}",
             count(connections),
-            count(target.open.first),
+            counted(each, "descriptor"),
+            count(before),
             count(value)
         ),
     })
+}
+
+/// Descriptors open before the first connection: the server's own word where it gives one, or else the first reading.
+fn before_the_first(view: &View<'_>, target: &Descriptors<'_>) -> u64 {
+    let said = view.record.target.ready.get(view.shard as usize).map(|ready| ready.descriptors);
+    said.unwrap_or(target.open.first)
 }

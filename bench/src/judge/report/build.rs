@@ -54,7 +54,7 @@ impl Report {
 }
 
 fn judged(cell: &CellReport) -> Judged<'_> {
-    Judged { id: &cell.id, knobs: &cell.knobs, outcome: cell.outcome, cause: cell.verdict.cause, why: cell.verdict.why }
+    Judged { id: &cell.id, knobs: &cell.knobs, outcome: cell.outcome, cause: cell.verdict.cause }
 }
 
 fn missing(cell: &Cell, records: &[&Record], blocks: u32) -> Option<MissingCell> {

@@ -53,6 +53,8 @@ pub(crate) fn verdict(blocks: &[BlockReport], telling: &BlockReport) -> Verdict 
         verdict.cause = Some(CauseName::Undetermined);
         verdict.why = None;
         verdict.cure = None;
+        let excluded_by_all = |cause| as_bad.iter().all(|b| b.verdict.ruled_out.iter().any(|out| out.cause == cause));
+        verdict.ruled_out.retain(|out| excluded_by_all(out.cause));
         verdict.undecided.push(Undecided {
             cause: CauseName::Undetermined,
             why: format!("the blocks do not agree: {}", named.join(", ")),

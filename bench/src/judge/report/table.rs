@@ -11,59 +11,98 @@ use crate::plan::expect::CellOutcome;
 /// No borders, one rule below the header.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Between two columns.
-const GAP: u16 = 2;
-
 /// A heading longer than this is broken at a hyphen, underscore or dot.
 const LONGEST_HEADING: usize = 10;
 
-/// One row a cell: the knobs that vary, then what became of it.
+/// What may be given up for width, in this order.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Blanks between two columns, besides the one that stands for the line between them.
+    gap: u16,
+    /// Whether the median is shown beside the 99th percentile.
+    median: bool,
+}
+
+const LAYOUTS: [Layout; 3] =
+    [Layout { gap: 1, median: true }, Layout { gap: 0, median: true }, Layout { gap: 0, median: false }];
+
+/// One row a cell: the knobs that vary, then what became of it. The roomiest layout that fits; where none does, words are broken.
 pub(crate) fn table(report: &Report, look: Look) -> String {
+    let fits = |text: &String| plain_width(text) <= usize::from(look.width);
+    let roomy = LAYOUTS.into_iter().map(|layout| built(report, look.color, layout).trim_fmt()).find(fits);
+    roomy.unwrap_or_else(|| {
+        let mut table = built(report, look.color, Layout { gap: 0, median: false });
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(look.width);
+        table.trim_fmt()
+    })
+}
+
+/// The longest line, without the escape sequences of colours.
+fn plain_width(text: &str) -> usize {
+    let plain = |line: &str| {
+        let mut escaped = false;
+        let visible = |&c: &char| match c {
+            '\u{1b}' => {
+                escaped = true;
+                false
+            }
+            'm' if escaped => {
+                escaped = false;
+                false
+            }
+            _ => !escaped,
+        };
+        line.chars().filter(visible).count()
+    };
+    text.lines().map(|line| plain(line.trim_end_matches('─'))).max().unwrap_or(0)
+}
+
+fn built(report: &Report, color: bool, layout: Layout) -> Table {
     let knobs = varying(report);
     let requested = same(report.cells.iter().map(|c| c.load.requested));
     let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(look.width.saturating_add(GAP));
-    if look.color {
+    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    if color {
         table.enforce_styling();
     }
     let mut header: Vec<String> = knobs.iter().map(|name| heading(name, &knobs)).collect();
-    let held = requested.map_or_else(|| "held".to_owned(), |n| format!("held of\n{}", count(n)));
-    header.extend(
-        ["outcome", "cause", "probes\npassed", "first\nfailure", "p50", "p99", "restart\nafter"].map(str::to_owned),
-    );
-    header.push(held);
-    table.set_header(header.into_iter().map(|text| bold(Cell::new(text), look)));
+    header.extend(["outcome", "cause", "probes\npassed", "first\nfailure"].map(str::to_owned));
+    header.extend(layout.median.then(|| "p50".to_owned()));
+    header.extend(["p99", "restart\nafter"].map(str::to_owned));
+    header.push(requested.map_or_else(|| "held".to_owned(), |n| format!("held/\n{}", count(n))));
+    table.set_header(header.into_iter().map(|text| bold(Cell::new(text), color)));
     for cell in &report.cells {
         let mut row: Vec<Cell> = knobs.iter().map(|name| Cell::new(knob(cell.knobs.get(*name)))).collect();
-        row.extend(findings(cell, requested.is_none(), look));
+        row.extend(findings(cell, requested.is_none(), color, layout));
         table.add_row(row);
     }
     let words = [knobs.len(), knobs.len() + 1, knobs.len() + 3];
+    let last = table.column_count().saturating_sub(1);
     for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, GAP));
+        column.set_padding((0, if i == last { 0 } else { layout.gap }));
         column.set_cell_alignment(if words.contains(&i) { CellAlignment::Left } else { CellAlignment::Right });
     }
-    table.trim_fmt()
+    table
 }
 
-fn findings(cell: &CellReport, with_requested: bool, look: Look) -> [Cell; 8] {
+fn findings(cell: &CellReport, with_requested: bool, color: bool, layout: Layout) -> Vec<Cell> {
     let cause = match (cell.verdict.cause, cell.verdict.why) {
         (None, _) => String::new(),
         (Some(cause), None) => cause.to_string(),
-        (Some(cause), Some(why)) => format!("{cause}\n({why})"),
+        (Some(cause), Some(why)) => format!("{cause}\n{why}"),
     };
     let held = count(cell.load.held);
-    [
-        outcome(cell.outcome, look),
+    let mut row = vec![
+        outcome(cell.outcome, color),
         Cell::new(cause),
         Cell::new(format!("{}/{}", cell.probe.ok, cell.probe.sent)),
         Cell::new(first_failure(&cell.probe)),
-        Cell::new(at(cell.probe.latency_ns.p50)),
-        Cell::new(at(cell.probe.latency_ns.p99)),
-        Cell::new(cell.probe.would_restart_at_s.map_or_else(String::new, |s| format!("{s:.1}s"))),
-        Cell::new(if with_requested { format!("{held}/{}", count(cell.load.requested)) } else { held }),
-    ]
+    ];
+    row.extend(layout.median.then(|| Cell::new(at(cell.probe.latency_ns.p50))));
+    row.push(Cell::new(at(cell.probe.latency_ns.p99)));
+    row.push(Cell::new(cell.probe.would_restart_at_s.map_or_else(String::new, |s| format!("{s:.1}s"))));
+    row.push(Cell::new(if with_requested { format!("{held}/{}", count(cell.load.requested)) } else { held }));
+    row
 }
 
 /// The knobs whose values differ between cells, under their full names.
@@ -124,9 +163,9 @@ fn at(quantile: Option<At>) -> String {
     }
 }
 
-fn outcome(outcome: CellOutcome, look: Look) -> Cell {
+fn outcome(outcome: CellOutcome, color: bool) -> Cell {
     let cell = Cell::new(outcome);
-    if !look.color {
+    if !color {
         return cell;
     }
     cell.fg(match outcome {
@@ -137,8 +176,8 @@ fn outcome(outcome: CellOutcome, look: Look) -> Cell {
     })
 }
 
-fn bold(cell: Cell, look: Look) -> Cell {
-    if look.color { cell.add_attribute(Attribute::Bold) } else { cell }
+fn bold(cell: Cell, color: bool) -> Cell {
+    if color { cell.add_attribute(Attribute::Bold) } else { cell }
 }
 
 #[cfg(test)]

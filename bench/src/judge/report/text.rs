@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::cause::{ProofLine, words};
-use super::super::cure::{Cure, Place, felt};
+use super::super::cure::{Cure, Place, PlaceKind, felt};
 use super::super::verdict::Verdict;
 use super::super::words::{counted, time};
 use super::table::table;
@@ -48,6 +48,8 @@ struct Told<'a> {
     cause: CauseName,
     why: Option<Why>,
     cells: Vec<&'a CellReport>,
+    /// What is ruled out is the same for another reason within the same cause, and is said once.
+    first_of_its_cause: bool,
 }
 
 fn distinct(cells: &[CellReport]) -> Vec<Told<'_>> {
@@ -57,7 +59,10 @@ fn distinct(cells: &[CellReport]) -> Vec<Told<'_>> {
         let why = cell.verdict.why;
         match told.iter_mut().find(|t| (t.cause, t.why) == (cause, why)) {
             Some(t) => t.cells.push(cell),
-            None => told.push(Told { cause, why, cells: vec![cell] }),
+            None => {
+                let first_of_its_cause = told.iter().all(|t| t.cause != cause);
+                told.push(Told { cause, why, cells: vec![cell], first_of_its_cause });
+            }
         }
     }
     told
@@ -165,15 +170,18 @@ impl Page {
         let why = told.why.map(|why| format!(" ({why})")).unwrap_or_default();
         self.gap();
         self.heading(&format!("{}{why}: {}", told.cause, words(told.cause)));
-        let cells = counted(told.cells.len() as u64, "cell");
-        self.wrapped(&format!("{cells}; seen in {}", first.id), 2, 4);
+        let others = match told.cells.len() {
+            1 => String::new(),
+            n => format!(", as in {}", counted(n as u64 - 1, "other cell")),
+        };
+        self.wrapped(&format!("seen in {}{others}", first.id), 2, 4);
         for line in &first.verdict.proof {
             self.proof(line);
         }
-        self.ruled_out(&first.verdict);
-        if told.cause == CauseName::Undetermined {
-            self.undecided(&first.verdict);
+        if told.first_of_its_cause {
+            self.ruled_out(&first.verdict);
         }
+        self.undecided(&first.verdict);
         if let Some(cure) = &first.verdict.cure {
             self.cure(cure);
         }
@@ -213,7 +221,8 @@ impl Page {
                 open.cause.to_string()
             };
             self.wrapped_after(&format!("    {name:<16}  "), &open.why);
-            for item in &open.collect {
+            let named = verdict.cause != Some(CauseName::Undetermined);
+            for item in open.collect.iter().filter(|_| !named) {
                 self.wrapped_after(&format!("    {:<16}  collect: ", ""), item);
             }
         }
@@ -228,7 +237,11 @@ impl Page {
             what = format!("{what}, and {} = {}", also.knob, also.value);
         }
         self.wrapped("what to change", 2, 2);
-        self.wrapped(&format!("{what}; {}", felt(cure.takes_effect)), 4, 4);
+        // What is changed in a scenario is felt when that is run again, as everybody expects.
+        if cure.places.iter().all(|p| p.place != PlaceKind::Scenario) {
+            what = format!("{what}; {}", felt(cure.takes_effect));
+        }
+        self.wrapped(&what, 4, 4);
         self.wrapped(&cure.because, 4, 4);
         for place in &cure.places {
             self.place(place);
