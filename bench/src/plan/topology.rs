@@ -39,8 +39,10 @@ pub const VETH_SOURCES_PREFIX: u8 = 17;
 pub const VETH_SOURCES: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 1);
 /// Source ports begin above the privileged ones.
 pub const FIRST_PORT: u16 = 1_024;
-/// The highest source port.
-pub const LAST_PORT: u16 = u16::MAX;
+/// `net.ipv4.ip_local_port_range` of a fresh network namespace (`net/ipv4/af_inet.c`, `inet_init_net`).
+pub const KERNEL_RANGE: (u16, u16) = (32_768, 60_999);
+/// A side of the kernel's range with fewer ports than this is not worth using alone.
+const ENOUGH_PORTS: u16 = 1_024;
 
 /// Concrete plans for all processes of one cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
     let shards = shards_needed(cell.load.connections, nofile_hard);
     let sources = match cell.load.source {
         SourceChoice::Kernel => Sources::Kernel,
-        SourceChoice::Auto => named_sources(cell, health, skipped(&targets)),
+        SourceChoice::Auto => named_sources(cell, health, listened(&targets)),
     };
     let load = LoadPlan {
         connections: cell.load.connections,
@@ -155,27 +157,49 @@ fn listened(targets: &[Plan]) -> Vec<u16> {
     ports
 }
 
-/// Every port that is listened on, so that no source port stands in a listener's way.
-fn skipped(targets: &[Plan]) -> Vec<u16> {
-    let mut ports = listened(targets);
-    ports.retain(|&port| port >= FIRST_PORT);
-    ports
-}
-
 fn named_sources(cell: &Cell, health: SocketAddr, skip: Vec<u16>) -> Sources {
     let first = match (cell.path, health.ip()) {
         (Path::Veth, _) => IpAddr::V4(VETH_SOURCES),
         (Path::Loopback, IpAddr::V4(_)) => IpAddr::V4(LOOPBACK_SOURCES),
         (Path::Loopback, IpAddr::V6(_)) => IpAddr::V6(LOOPBACK6_SOURCES),
     };
-    sources_from(first, cell.load.connections, skip)
+    sources_from(first, cell.load.connections, beside(kernel_range(cell)), skip)
 }
 
 /// As many addresses as the connections need when each address and port is used once, whatever the destination.
-fn sources_from(first: IpAddr, connections: u64, skip: Vec<u16>) -> Sources {
-    let addresses = connections.div_ceil(ports_each(skip.len())).max(1);
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    Sources::Named { first, addresses, first_port: FIRST_PORT, last_port: LAST_PORT, skip }
+fn sources_from(first: IpAddr, connections: u64, (first_port, last_port): (u16, u16), mut skip: Vec<u16>) -> Sources {
+    skip.retain(|port| (first_port..=last_port).contains(port));
+    let each = (u64::from(last_port - first_port) + 1).saturating_sub(skip.len() as u64).max(1);
+    let addresses = u32::try_from(connections.div_ceil(each).max(1)).unwrap_or(u32::MAX);
+    Sources::Named { first, addresses, first_port, last_port, skip }
+}
+
+/// The ports for a load: the wider side beside those that the kernel chooses from.
+///
+/// A port bound by name is one that the kernel no longer chooses for anybody, whatever the addresses
+/// (`net/ipv4/inet_hashtables.c`, `__inet_hash_connect` passes over a port with a bind bucket): a load that named all
+/// of `ip_local_port_range` would leave the probe without a port, with `EADDRNOTAVAIL`. Where neither side is wide
+/// enough the load takes the lower half of the kernel's range and leaves the upper one.
+fn beside((low, high): (u16, u16)) -> (u16, u16) {
+    let below = (FIRST_PORT, low.saturating_sub(1).max(FIRST_PORT));
+    let above = (high.saturating_add(1).max(FIRST_PORT), u16::MAX);
+    let wide = |(first, last): (u16, u16)| last.saturating_sub(first);
+    let side = if wide(below) >= wide(above) { below } else { above };
+    if wide(side) >= ENOUGH_PORTS {
+        side
+    } else {
+        let first = low.max(FIRST_PORT);
+        (first, first + high.saturating_sub(first) / 2)
+    }
+}
+
+/// The range that the kernel chooses from in a cell: what the cell sets, or a fresh namespace's.
+pub(super) fn kernel_range(cell: &Cell) -> (u16, u16) {
+    let set = cell.sysctls.get("net.ipv4.ip_local_port_range").and_then(|value| {
+        let mut numbers = value.split_whitespace().map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    set.filter(|(low, high)| low <= high).unwrap_or(KERNEL_RANGE)
 }
 
 /// The sources of a load on a loopback server outside any sandbox. A host has one IPv6 loopback address and no more.
@@ -185,13 +209,7 @@ pub fn host_sources(server: SocketAddr, connections: u64) -> Sources {
         IpAddr::V4(_) => IpAddr::V4(LOOPBACK_SOURCES),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
-    sources_from(first, connections, vec![server.port()])
-}
-
-/// Usable ports of one source address; with at most 65 listeners there are always tens of thousands.
-pub(super) fn ports_each(skipped: usize) -> u64 {
-    let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
-    (u64::from(LAST_PORT - FIRST_PORT) + 1).saturating_sub(skipped).max(1)
+    sources_from(first, connections, beside(KERNEL_RANGE), vec![server.port()])
 }
 
 #[cfg(test)]
@@ -224,9 +242,22 @@ mod tests {
         assert_eq!(layout.load.destinations, [at("127.0.0.1:23380"), at("127.0.0.1:23381"), at("127.0.0.1:23382")]);
         assert_eq!(layout.load.shards, 11, "200,000 over 19,936 each");
         let Sources::Named { first, addresses, first_port, last_port, skip } = layout.load.sources else { panic!() };
-        assert_eq!((first, first_port, last_port), ("127.1.0.1".parse().unwrap(), 1_024, 65_535));
+        assert_eq!((first, first_port, last_port), ("127.1.0.1".parse().unwrap(), 1_024, 32_767));
         assert_eq!(skip, [9_099, 23_380, 23_381, 23_382]);
-        assert_eq!(addresses, 4, "200,000 over 64,508 each");
+        assert_eq!(addresses, 7, "200,000 over 31,740 each");
+    }
+
+    #[test]
+    fn the_load_leaves_the_kernel_ports_to_choose_from() {
+        for (kernel, named) in [
+            ((32_768, 60_999), (1_024, 32_767)),
+            ((1_024, 3_000), (3_001, 65_535)),
+            ((10_000, 65_535), (1_024, 9_999)),
+            ((1_024, 65_535), (1_024, 33_279)),
+            ((1, 65_535), (1_024, 33_279)),
+        ] {
+            assert_eq!(beside(kernel), named, "{kernel:?}");
+        }
     }
 
     #[test]
@@ -260,6 +291,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn ports_of_the_load_are_a_range_beside_the_kernels(low in 1u16..=65_535, high in 1u16..=65_535) {
+            let (low, high) = (low.min(high), low.max(high));
+            let (first, last) = beside((low, high));
+            prop_assert!(FIRST_PORT <= first && first <= last);
+            prop_assert!(last < low || first > high || last < high || low == high);
+        }
+
         #[test]
         fn shards_hold_everything_and_are_no_more_than_needed(connections in 0u64..=4_000_000, hard in 65u64..2_000_000) {
             let shards = u64::from(shards_needed(connections, hard));

@@ -153,3 +153,31 @@ fn ipv6_carries_as_ipv4_does() {
     assert_eq!(record.load.outcome.held, 100, "{:?}", record.load.outcome);
     assert!(record.probe.samples.iter().all(|s| s.outcome.passed()), "{:?}", record.probe.samples);
 }
+
+#[test]
+fn a_load_with_named_ports_leaves_the_probe_its_own() {
+    if !sandbox_allowed() {
+        return;
+    }
+    // More connections than the kernel has ports to choose from: had the load named those, the probe would get EADDRNOTAVAIL.
+    let run = Run::of(
+        r#"
+        question = "does the load starve the probe of ports?"
+        [load]
+        connections = 2_500
+        ramp = "500ms"
+        hold = "500ms"
+        [probe]
+        period = "250ms"
+        timeout = "1s"
+        [matrix.sysctl]
+        "net.ipv4.ip_local_port_range" = ["1024 3000"]
+        [matrix.ulimit]
+        nofile = [4_096]
+        "#,
+        &[],
+    );
+    let record = run.record();
+    assert_eq!(record.load.outcome.held, 2_500, "{:?}", record.load.outcome);
+    assert!(record.probe.samples.iter().all(|s| s.outcome.passed()), "{:?}", record.probe.samples);
+}

@@ -22,7 +22,9 @@ pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders
     let held = hold::run_shard(plan, shard, schedule, stop, |point| say(&Said::Point(point)))
         .map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
     say(&Said::LoadDone(Box::new(held.outcome)));
-    // Closed by the kernel when the process ends, at both ends at once.
+    // Both ends are held until all accounts are in: a server that went first would look like one that hung up. Then
+    // the kernel closes both at once, when the processes end.
+    while orders.next().is_some() {}
     std::mem::forget(held.connections);
     Ok(())
 }

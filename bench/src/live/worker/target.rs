@@ -37,8 +37,9 @@ pub(super) fn run(place: Option<&Place>, nofile: Option<Nofile>, plan: Plan, mut
             while !matches!(orders.next(), Some(Tell::Stop) | None) {}
         }
         drop(stop);
+        while orders.next().is_some() {}
     });
-    ears.map_err(super::os("start a thread"))?;
+    let ears = ears.map_err(super::os("start a thread"))?;
     say(&Said::TargetReady(server.ready().clone()));
     let started = async {
         match started.await {
@@ -53,11 +54,12 @@ pub(super) fn run(place: Option<&Place>, nofile: Option<Nofile>, plan: Plan, mut
         .map_err(failed)?;
     let exited = outcome.exited_on_emfile;
     say(&Said::TargetDone(outcome));
-    // Thousands of connections are closed by the kernel when the process ends, at both ends at once.
-    std::mem::forget(server);
     if exited {
         return Err(Failed { what: "accept4: EMFILE (on-emfile = \"exit\")".to_owned(), hint: None, machine: false });
     }
+    // Both ends are held until all accounts are in; then the kernel closes both at once, when the processes end.
+    ears.join().ok();
+    std::mem::forget(server);
     Ok(())
 }
 

@@ -5,11 +5,12 @@ mod table;
 
 use std::time::Duration;
 
+use brimful_loadgen::address::capacity;
 use brimful_loadgen::plan::Sources;
 
 use super::cell::{Cell, KnobValue};
 use super::refusal::Refusal;
-use super::topology::{Layout, ports_each, resolve};
+use super::topology::{Layout, kernel_range, resolve};
 
 pub use feasible::feasible;
 pub use table::table;
@@ -26,8 +27,6 @@ pub const BYTES_PER_PROCESS: u64 = 8 * 1024 * 1024;
 pub const OWN_DESCRIPTORS: u64 = 16;
 /// Processes of a cell besides target and load: the sandbox and the probe.
 pub const OTHER_PROCESSES: u64 = 2;
-/// The kernel's own range of source ports, where no scenario changes it (`net.ipv4.ip_local_port_range`, 32768 to 60999).
-pub const KERNEL_PORTS: u64 = 28_232;
 /// Making namespaces and starting processes, for each cell.
 const SETUP: Duration = Duration::from_millis(500);
 /// Closing one connection at both ends: 12 to 16 s were measured for a million.
@@ -129,19 +128,13 @@ fn target_limit(cell: &Cell, machine: &Machine) -> u64 {
 
 fn ports_available(cell: &Cell, layout: &Layout) -> u64 {
     match &layout.load.sources {
-        Sources::Named { addresses, skip, .. } => u64::from(*addresses) * ports_each(skip.len()),
+        Sources::Named { .. } => capacity(&layout.load),
         // The kernel counts ports for each destination apart.
-        Sources::Kernel => kernel_range(cell) * u64::try_from(layout.load.destinations.len()).unwrap_or(1),
+        Sources::Kernel => {
+            let (first, last) = kernel_range(cell);
+            (u64::from(last - first) + 1) * layout.load.destinations.len() as u64
+        }
     }
-}
-
-/// How many ports the kernel may choose from.
-fn kernel_range(cell: &Cell) -> u64 {
-    let bounds = cell.sysctls.get("net.ipv4.ip_local_port_range").and_then(|range| {
-        let (first, last) = range.split_once(' ')?;
-        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?))
-    });
-    bounds.map_or(KERNEL_PORTS, |(first, last)| (last + 1).saturating_sub(first))
 }
 
 /// A knob as the table and messages show it: what was asked, and what is set where the two differ.
@@ -183,7 +176,7 @@ pub(in crate::plan) mod tests {
         assert_eq!((cost.load_processes, cost.load_descriptors, cost.probe_descriptors), (1, 12_016, 17));
         assert_eq!(cost.files, 24_064);
         assert_eq!(cost.memory_bytes, 12_000 * 6_444 + 4 * BYTES_PER_PROCESS);
-        assert_eq!((cost.ports_used, cost.ports_available), (12_000, 64_511));
+        assert_eq!((cost.ports_used, cost.ports_available), (12_000, 31_743));
     }
 
     #[test]
@@ -200,7 +193,7 @@ pub(in crate::plan) mod tests {
     fn the_kernels_ports_are_counted_for_each_destination() {
         let more = "target.shards = 2\nload.source = \"kernel\"";
         let more = more.replace("load.source = \"kernel\"", "matrix.load.source = [\"kernel\"]");
-        assert_eq!(cost(&cells(&more, 10)[0], &machine()).unwrap().ports_available, 2 * KERNEL_PORTS);
+        assert_eq!(cost(&cells(&more, 10)[0], &machine()).unwrap().ports_available, 2 * 28_232);
         let narrow = format!("{more}\nmatrix.sysctl.\"net.ipv4.ip_local_port_range\" = [\"40000 40009\"]");
         assert_eq!(cost(&cells(&narrow, 10)[0], &machine()).unwrap().ports_available, 20);
     }
