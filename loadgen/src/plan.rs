@@ -12,6 +12,14 @@ pub enum Behaviour {
     /// Nothing: it is held open in silence.
     #[default]
     Idle,
+    /// It never is established: its source is an address to which the server's answer finds no way, so that the
+    /// handshake stays half done and takes a place in the SYN queue. A connection that the kernel gives up is begun anew.
+    HalfOpen,
+    /// It is closed by the client after this time, in good order, and leaves a `TIME_WAIT` at the client.
+    Churn {
+        /// From the completed handshake to the close.
+        lifetime: Duration,
+    },
 }
 
 /// Where the connections come from.

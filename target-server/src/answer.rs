@@ -89,22 +89,11 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::plan::{Accept, OnEmfile, Plan};
+    use crate::plan::Plan;
 
     #[test]
     fn half_a_sentence_is_not_waited_for_longer_than_patience() {
-        let rest = Rest::new(&Plan {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            backlog: 1,
-            health_path: "/healthz".to_owned(),
-            health_listen: None,
-            accept: Accept::Drain,
-            accept_pause: None,
-            on_emfile: OnEmfile::Spin,
-            raise_nofile: false,
-            extra_fds_per_connection: 0,
-        })
-        .unwrap();
+        let rest = Rest::new(&Plan::plain((Ipv4Addr::LOCALHOST, 0).into())).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();

@@ -31,7 +31,7 @@ mod tally;
 mod wire;
 
 pub use error::TargetError;
-pub use plan::{Accept, AcceptPause, OnEmfile, Plan};
+pub use plan::{Accept, AcceptPause, AtMax, OnEmfile, Plan};
 pub use report::{Listening, Outcome, Ready};
 pub use serve::Server;
 pub use tally::Counters;

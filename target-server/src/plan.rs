@@ -32,6 +32,8 @@ pub enum Accept {
     /// Accept until `EAGAIN` whenever the listener is readable.
     #[default]
     Drain,
+    /// Accept one connection, then go round the event loop: everything else that is ready is served in between.
+    OnePerWakeup,
     /// Never accept: the kernel still completes handshakes until the queue is full.
     Dead,
 }
@@ -48,6 +50,19 @@ pub struct AcceptPause {
     pub every: Option<Duration>,
     /// How long a pause lasts; shorter than `every`.
     pub length: Duration,
+}
+
+/// What the server does with a connection beyond its own cap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtMax {
+    /// Leave it in the accept queue until one of the present ones is closed.
+    #[default]
+    Wait,
+    /// Accept it and close it at once.
+    Close,
+    /// Accept it, keep it, and never read from it.
+    Ignore,
 }
 
 /// One target process.
@@ -67,10 +82,55 @@ pub struct Plan {
     pub accept: Accept,
     /// A recurring pause of the accept loop of `listen`.
     pub accept_pause: Option<AcceptPause>,
+    /// Connections accepted per second on `listen` at most, evenly spaced; `None` for as fast as it goes.
+    pub accept_rate: Option<u32>,
+    /// A recurring time in which the whole event loop is blocked: nothing is accepted, read or answered.
+    pub block: Option<AcceptPause>,
+    /// Connections the program itself allows at once, health checks included; `None` for no cap.
+    pub max_connections: Option<u32>,
+    /// What happens to a connection beyond `max_connections`.
+    pub at_max: AtMax,
+    /// One in this many connections that the peer has closed is never closed here (`CLOSE_WAIT`); 0 for none.
+    pub leak_one_in: u32,
+    /// How long each answer is held back.
+    pub answer_delay: Duration,
+    /// `TCP_DEFER_ACCEPT` on `listen`, in whole seconds: the connection stays in the SYN queue until data comes (`tcp(7)`).
+    pub defer_accept: Option<Duration>,
+    /// Listening sockets on `listen` that share it by `SO_REUSEPORT`, at least 1. One socket sets no `SO_REUSEPORT`.
+    pub reuseport: u32,
+    /// How many of them are never accepted from; below `reuseport`, or 0.
+    pub reuseport_stuck: u32,
     /// What happens at `EMFILE` and `ENFILE`, on either listener.
     pub on_emfile: OnEmfile,
     /// Whether the server raises its soft descriptor limit to the hard one before it listens.
     pub raise_nofile: bool,
     /// Descriptors each connection costs besides its socket (a file, an upstream connection).
     pub extra_fds_per_connection: u32,
+}
+
+impl Plan {
+    /// A server with nothing wrong: backlog 4,096, `/healthz`, drains its queue, spins at `EMFILE`, keeps its soft limit.
+    #[must_use]
+    pub fn plain(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            backlog: 4_096,
+            health_path: "/healthz".to_owned(),
+            health_listen: None,
+            accept: Accept::Drain,
+            accept_pause: None,
+            accept_rate: None,
+            block: None,
+            max_connections: None,
+            at_max: AtMax::Wait,
+            leak_one_in: 0,
+            answer_delay: Duration::ZERO,
+            defer_accept: None,
+            reuseport: 1,
+            reuseport_stuck: 0,
+            on_emfile: OnEmfile::Spin,
+            raise_nofile: false,
+            extra_fds_per_connection: 0,
+        }
+    }
 }

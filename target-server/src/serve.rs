@@ -86,7 +86,9 @@ impl Server {
         };
         let main = async {
             match self.plan.accept {
-                Accept::Drain => self.acceptor(&self.listener, self.plan.accept_pause, &t0).run().await,
+                Accept::Drain | Accept::OnePerWakeup => {
+                    self.acceptor(&self.listener, self.plan.accept_pause, &t0).run().await
+                }
                 Accept::Dead => pending().await,
             }
         };

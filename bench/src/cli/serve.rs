@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_target::{Accept, Outcome, Plan, Server, TargetError, limits};
+use brimful_target::{Outcome, Plan, Server, TargetError, limits};
 
 use super::arguments::Serve;
 use super::{put, say};
@@ -58,15 +58,13 @@ pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
 
 fn plan(options: &Serve) -> Plan {
     Plan {
-        listen: options.listen,
         backlog: options.backlog,
         health_path: options.health.clone(),
         health_listen: options.health_listen,
-        accept: Accept::Drain,
-        accept_pause: None,
         on_emfile: options.on_emfile,
         raise_nofile: options.raise_nofile,
         extra_fds_per_connection: options.extra_fds_per_connection,
+        ..Plan::plain(options.listen)
     }
 }
 

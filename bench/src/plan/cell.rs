@@ -9,6 +9,8 @@ use brimful_target::limits::Nofile;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
+
 /// Where client and server stand to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +75,8 @@ pub struct TargetSetup {
     pub plan: brimful_target::Plan,
     /// Target processes, at least 1, each with its own limits and port.
     pub shards: u32,
+    /// Processor time the target may use, in per cent of one processor, by a cgroup's quota; `None` for all it can get.
+    pub cpu_percent: Option<u32>,
 }
 
 /// The client side of a cell.
@@ -107,6 +111,8 @@ pub struct ProbeSetup {
     pub failure_threshold: u32,
     /// `successThreshold`.
     pub success_threshold: u32,
+    /// The prober's own descriptor limit; `None` for as many as it may have.
+    pub nofile: Option<u64>,
 }
 
 /// One combination of knob values and everything that follows from it.
@@ -119,6 +125,8 @@ pub struct Cell {
     pub knobs: IndexMap<String, KnobSetting>,
     /// Where client and server stand.
     pub path: Path,
+    /// What is wrong with the path.
+    pub faults: Vec<Fault>,
     /// Sysctls to set in the server's namespace (and in the client's where there are two), by dotted name without the `sysctl.` prefix.
     pub sysctls: IndexMap<String, String>,
     /// Descriptor limits the target is born with; `None` leaves it what brimful itself has.

@@ -34,6 +34,42 @@ pub enum CauseName {
     SynQueue,
     /// Nothing listens where the probe connects.
     NoListener,
+    /// The target's descriptors grow without its connections, because closed ones are kept.
+    FdLeak,
+    /// The acceptor gets too little processor time.
+    AcceptorThrottled,
+    /// The program allows no more connections, though it has descriptors left.
+    AppConnectionCap,
+    /// The connection is accepted in time, and the answer comes too late.
+    SlowAnswer,
+    /// One of several sockets on the same port is not accepted from.
+    ReuseportSkew,
+    /// Cookies are off, and the last quarter of `tcp_max_syn_backlog` is kept for peers that are known.
+    SynQueueThreeQuarterRule,
+    /// The SYN queue is full and connections are served by cookies: not a fault.
+    SynCookies,
+    /// Handshakes are kept in the SYN queue until data comes.
+    DeferAccept,
+    /// The connection-tracking table is full.
+    ConntrackFull,
+    /// A packet filter drops what should reach the listener.
+    PacketFilterDrop,
+    /// The server's answers are lost on the way back.
+    ReturnPathLoss,
+    /// The server has no route to the client.
+    NoRouteBack,
+    /// The client has no source port left.
+    LocalPorts,
+    /// The prober itself is out of descriptors.
+    ProberFdLimit,
+    /// A processor's receive backlog is full (`net.core.netdev_max_backlog`).
+    SoftirqBacklog,
+    /// The neighbour table is full (`neigh.default.gc_thresh3`).
+    NeighbourTable,
+    /// The whole system is out of descriptors (`fs.file-max`).
+    FileMax,
+    /// TCP is out of memory (`net.ipv4.tcp_mem`).
+    TcpMem,
     /// The generator did not keep its plan or ran into its own limits.
     GeneratorBound,
     /// The evidence does not tell.

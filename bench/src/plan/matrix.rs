@@ -64,6 +64,7 @@ fn base(scenario: &Scenario, id: String) -> Cell {
         id,
         knobs: IndexMap::new(),
         path: scenario.path,
+        faults: Vec::new(),
         sysctls: IndexMap::new(),
         nofile: None,
         target: scenario.target.clone(),

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod expect;
+pub mod fault;
 pub mod refusal;
 
 pub mod knob;

@@ -122,7 +122,7 @@ pub fn run_shard(
         return Err(AddressError::NoSuchShard { shard, shards: plan.shards }.into());
     }
     match plan.behaviour {
-        Behaviour::Idle => {
+        Behaviour::Idle | Behaviour::HalfOpen | Behaviour::Churn { .. } => {
             let mut load = Shard::new(&planner, shard, !plan.ramp.is_zero(), schedule, stop, on_point)?;
             load.run()?;
             Ok(load.finish())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use brimful_target::limits::{Nofile, nofile, set_nofile};
-use brimful_target::{Accept, Counters, OnEmfile, Outcome, Plan, Server};
+use brimful_target::{Counters, Outcome, Plan, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -20,17 +20,7 @@ pub(crate) const CHECK: &str = "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n";
 
 /// A plan on loopback with a free port.
 pub(crate) fn plan() -> Plan {
-    Plan {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        backlog: 128,
-        health_path: "/healthz".to_owned(),
-        health_listen: None,
-        accept: Accept::Drain,
-        accept_pause: None,
-        on_emfile: OnEmfile::Spin,
-        raise_nofile: false,
-        extra_fds_per_connection: 0,
-    }
+    Plan { backlog: 128, ..Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
 
 /// A server that listens and does not run yet.

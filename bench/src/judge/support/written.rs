@@ -8,7 +8,7 @@ use brimful_loadgen::outcome::LoadOutcome;
 use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources};
 use brimful_loadgen::probe::Sample;
 use brimful_target::limits::Nofile;
-use brimful_target::{Accept, AcceptPause, Listening, OnEmfile, Ready};
+use brimful_target::{AcceptPause, Listening, Ready};
 
 use super::{ADDRESS, BASE, MS, World, probe_plan};
 use crate::evidence::record::*;
@@ -149,25 +149,21 @@ impl World {
             id: id.join(","),
             knobs: knobs.iter().map(|&(name, v)| (name.to_owned(), setting(v))).collect(),
             path: Path::Loopback,
+            faults: Vec::new(),
             sysctls: [("net.core.somaxconn".to_owned(), self.somaxconn.to_string())].into_iter().collect(),
             nofile: Some(Nofile { soft: self.nofile.0, hard: self.nofile.1 }),
             target: TargetSetup {
                 plan: brimful_target::Plan {
-                    listen: ADDRESS.parse().unwrap(),
                     backlog: self.backlog,
-                    health_path: "/healthz".into(),
-                    health_listen: None,
-                    accept: Accept::Drain,
                     accept_pause: self.pause.map(|(first, every, length)| AcceptPause {
                         first: Duration::from_millis(first),
                         every: Some(Duration::from_millis(every)),
                         length: Duration::from_millis(length),
                     }),
-                    on_emfile: OnEmfile::Spin,
-                    raise_nofile: false,
-                    extra_fds_per_connection: 0,
+                    ..brimful_target::Plan::plain(ADDRESS.parse().unwrap())
                 },
                 shards: 1,
+                cpu_percent: None,
             },
             load: LoadSetup {
                 connections: self.connections,
@@ -183,6 +179,7 @@ impl World {
                 initial_delay: plan.initial_delay,
                 failure_threshold: plan.failure_threshold,
                 success_threshold: plan.success_threshold,
+                nofile: None,
             },
         }
     }

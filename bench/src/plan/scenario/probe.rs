@@ -47,6 +47,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<ProbeSetup, ScenarioError> {
         initial_delay: section.duration("initial-delay", Duration::ZERO..=LONGEST, Duration::ZERO)?,
         failure_threshold: threshold(&section, "failure-threshold", FAILURES)?,
         success_threshold: threshold(&section, "success-threshold", SUCCESSES)?,
+        nofile: None,
     })
 }
 

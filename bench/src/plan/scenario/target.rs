@@ -67,8 +67,9 @@ pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<Ta
         on_emfile: section.word("on-emfile", ON_EMFILE, &[])?,
         raise_nofile: section.value("raise-nofile").map_or(Ok(false), |value| value.switch())?,
         extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
+        ..Plan::plain(listen)
     };
-    Ok(TargetSetup { plan, shards })
+    Ok(TargetSetup { plan, shards, cpu_percent: None })
 }
 
 /// Counts read here are bounded far below `u32::MAX`.
