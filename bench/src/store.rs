@@ -69,12 +69,17 @@ impl RunDirectory {
         write_json(&self.0.join("report.json"), report)
     }
 
-    /// Saves a file of text.
+    /// Adds a line, with the time (RFC 3339, UTC) before it, to `run.log`.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_text(&self, name: &str, text: &str) -> Result<(), Error> {
-        write(&self.0.join(name), text.as_bytes())
+    pub fn log(&self, line: &str) -> Result<(), Error> {
+        let path = self.0.join("run.log");
+        let append = || -> io::Result<()> {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
+            writeln!(file, "{} {line}", jiff::Timestamp::now())
+        };
+        append().map_err(|source| Error::File { doing: "write", path: path.clone(), source })
     }
 }
 

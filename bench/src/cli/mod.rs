@@ -65,16 +65,21 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
 }
 
 fn explain(error: &Error) {
+    say(&in_words(error));
+    for hint in error.hints() {
+        say(&format!("hint: {hint}"));
+    }
+}
+
+/// An error with all its causes.
+fn in_words(error: &Error) -> String {
     let mut text = format!("error: {error}");
     let mut cause = error.source();
     while let Some(inner) = cause {
         text.push_str(&format!(": {inner}"));
         cause = inner.source();
     }
-    say(&text);
-    for hint in error.hints() {
-        say(&format!("hint: {hint}"));
-    }
+    text
 }
 
 /// A line on standard error. When that is closed there is nobody to tell.

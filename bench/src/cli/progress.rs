@@ -20,6 +20,9 @@ pub(super) struct Progress {
     shown: Shown,
     cells: usize,
     done: usize,
+    /// How long all cells take together, as planned, and those that are done.
+    all_planned: Duration,
+    done_planned: Duration,
     cell: Now,
 }
 
@@ -33,6 +36,7 @@ enum Shown {
 struct Now {
     id: String,
     requested: u64,
+    planned: Duration,
     step: &'static str,
     load: LoadPoint,
     probes: Vec<Outcome>,
@@ -41,10 +45,17 @@ struct Now {
 }
 
 impl Progress {
-    /// `longest` is how long all cells take together, as planned.
+    /// For a run of these cells; `plain` asks for lines on a terminal too.
     pub(super) fn new(cells: &[Cell], plain: bool) -> Self {
         let shown = if !plain && std::io::stderr().is_terminal() { Shown::bars(cells) } else { Shown::Lines };
-        Self { shown, cells: cells.len(), done: 0, cell: Now::default() }
+        Self {
+            shown,
+            cells: cells.len(),
+            done: 0,
+            all_planned: cells.iter().map(Cell::duration).sum(),
+            done_planned: Duration::ZERO,
+            cell: Now::default(),
+        }
     }
 
     /// A cell begins.
@@ -52,6 +63,7 @@ impl Progress {
         self.cell = Now {
             id: cell.id.clone(),
             requested: cell.load.connections,
+            planned: cell.duration(),
             since: Some(Instant::now()),
             ..Now::default()
         };
@@ -71,17 +83,20 @@ impl Progress {
         }
         if let Shown::Bars { all, now } = &self.shown {
             now.set_message(self.cell.line());
-            all.tick();
+            let in_cell = self.cell.since.map_or(Duration::ZERO, |since| since.elapsed()).min(self.cell.planned);
+            let gone = self.done_planned + in_cell;
+            all.set_position(milliseconds(gone));
+            let left = self.all_planned.saturating_sub(gone).as_secs();
+            all.set_message(format!("{}/{} cells, about {left} s left", self.done, self.cells));
         }
     }
 
     /// It ended; `became` says in a few words what it was.
     pub(super) fn end(&mut self, cell: &Cell, became: &str) {
         self.done += 1;
+        self.done_planned += cell.duration();
         match &self.shown {
             Shown::Bars { all, .. } => {
-                all.inc(seconds(planned(cell)));
-                all.set_message(format!("{}/{} cells", self.done, self.cells));
                 all.println(format!("[{}/{}] {}: {became}", self.done, self.cells, cell.id));
             }
             Shown::Lines => {
@@ -103,11 +118,11 @@ impl Progress {
 impl Shown {
     fn bars(cells: &[Cell]) -> Self {
         let bars = MultiProgress::new();
-        let total = cells.iter().map(|cell| seconds(planned(cell))).sum();
+        let total = cells.iter().map(|cell| milliseconds(cell.duration())).sum();
         let all = bars.add(ProgressBar::new(total));
         let now = bars.add(ProgressBar::new_spinner());
         // Both templates are constants; a template that does not parse leaves indicatif's own.
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {msg}, {elapsed} gone, about {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {msg}") {
             all.set_style(style);
         }
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
@@ -142,10 +157,6 @@ impl Now {
     }
 }
 
-fn planned(cell: &Cell) -> Duration {
-    cell.duration()
-}
-
-fn seconds(duration: Duration) -> u64 {
-    duration.as_secs().max(1)
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -84,12 +84,14 @@ impl Session<'_> {
             }
             let layout = topology::resolve(cell, self.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
             progress.begin(cell);
+            self.directory.log(&format!("{}: begins", cell.id))?;
             match self.cell(cell, &layout, &mut progress) {
                 Ok(record) => {
                     // Saved before anything else can go wrong.
                     self.directory.save_record(&record)?;
                     let verdict = judge(&record);
                     status = status.worse(status_of(&record, verdict.outcome));
+                    self.directory.log(&format!("{}: {}", cell.id, in_short(&verdict)))?;
                     progress.end(cell, &in_short(&verdict));
                     records.push(record);
                 }
@@ -98,13 +100,16 @@ impl Session<'_> {
                 Err(source @ CellError::TargetDidNotStart { .. }) => {
                     let error = Error::Cell { cell: cell.id.clone(), source: Box::new(source) };
                     progress.end(cell, "the target did not start");
+                    self.directory.log(&super::in_words(&error))?;
                     super::explain(&error);
                     status = status.worse(error.exit_status());
                 }
                 Err(source) => {
                     progress.finish();
+                    let error = Error::Cell { cell: cell.id.clone(), source: Box::new(source) };
+                    self.directory.log(&super::in_words(&error))?;
                     self.report(&records, options)?;
-                    return Err(Error::Cell { cell: cell.id.clone(), source: Box::new(source) });
+                    return Err(error);
                 }
             }
         }

@@ -67,9 +67,9 @@ fn table() -> Vec<Bad> {
         ),
         bad(
             "a matrix of 10,000 cells",
-            format!("{GOOD}[matrix.target]\nbacklog = [{many}]\nextra-fds-per-connection = [{many}]\n"),
+            format!("{GOOD}[matrix.target]\nbacklog = [{many}]\n[matrix.sysctl]\n\"net.core.somaxconn\" = [{many}]\n"),
             2,
-            &["10000", "4096"],
+            &["10,000", "4,096", "hint:"],
         ),
         bad(
             "a limit above the hard one",
