@@ -83,8 +83,8 @@ impl Tally {
     }
 
     fn point(&self, at_ns: u64) -> LoadPoint {
-        let LoadOutcome { attempted, established, held, .. } = self.outcome;
-        LoadPoint { at_ns, attempted, established, held, failed: self.failed }
+        let LoadOutcome { attempted, established, held, pending, .. } = self.outcome;
+        LoadPoint { at_ns, attempted, established, held, failed: self.failed, pending }
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         tally.refused(Phase::Connect, 111);
         tally.lost(None);
         let point = tally.take_point(100);
-        assert_eq!(point, LoadPoint { at_ns: 100, attempted: 5, established: 2, held: 1, failed: 2 });
+        assert_eq!(point, LoadPoint { at_ns: 100, attempted: 5, established: 2, held: 1, failed: 2, pending: 2 });
         let (outcome, end) = tally.close(120);
         assert_eq!((outcome.pending, outcome.held), (2, 1));
         assert_eq!(outcome.attempted, outcome.pending + outcome.held + end.failed);
