@@ -42,11 +42,32 @@ pub struct LoadPoint {
     pub established: u64,
     /// Connections open now.
     pub held: u64,
-    /// Connections that failed in any phase.
+    /// Failures in any phase.
     pub failed: u64,
+    /// Connections in their handshake now; the half-open ones of a half-open load. 0 in records from before it was kept.
+    #[serde(default)]
+    pub pending: u64,
+}
+
+impl LoadPoint {
+    /// The states of two shards added up, at the later of their instants.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            at_ns: self.at_ns.max(other.at_ns),
+            attempted: self.attempted.saturating_add(other.attempted),
+            established: self.established.saturating_add(other.established),
+            held: self.held.saturating_add(other.held),
+            failed: self.failed.saturating_add(other.failed),
+            pending: self.pending.saturating_add(other.pending),
+        }
+    }
 }
 
 /// What one shard, or all of them merged, came to.
+///
+/// Nothing is lost: `attempted + renewed` is `held + pending + closed` and the failures of every kind, and
+/// `established` is `held + closed` and the failures of [`Phase::Hold`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadOutcome {
@@ -58,8 +79,15 @@ pub struct LoadOutcome {
     pub established: u64,
     /// Connections open at the end, as the client sees it.
     pub held: u64,
-    /// Connections still in their handshake at the end.
+    /// Connections still in their handshake at the end; the half-open ones of a half-open load.
     pub pending: u64,
+    /// Connections that the client closed when their time was over ([`crate::plan::Behaviour::Churn`]).
+    #[serde(default)]
+    pub closed: u64,
+    /// How often a half-open connection that the kernel had given up was begun anew. Not among `attempted`, which
+    /// counts each connection once; nor do the instants of the attempts and `lag` know of it.
+    #[serde(default)]
+    pub renewed: u64,
     /// Every failure by phase and errno, sorted, one row a kind.
     pub failures: Vec<Failure>,
     /// From the call of `connect(2)` to its completion, for every established connection, in nanoseconds.
@@ -106,6 +134,8 @@ impl LoadOutcome {
             (&mut self.established, other.established),
             (&mut self.held, other.held),
             (&mut self.pending, other.pending),
+            (&mut self.closed, other.closed),
+            (&mut self.renewed, other.renewed),
         ] {
             *mine = mine.saturating_add(theirs);
         }
@@ -157,13 +187,7 @@ fn sum_of_steps(a: &[LoadPoint], b: &[LoadPoint]) -> Vec<LoadPoint> {
         while let Some(point) = b.next_if(|p| p.at_ns == at_ns) {
             at_b = *point;
         }
-        sum.push(LoadPoint {
-            at_ns,
-            attempted: at_a.attempted.saturating_add(at_b.attempted),
-            established: at_a.established.saturating_add(at_b.established),
-            held: at_a.held.saturating_add(at_b.held),
-            failed: at_a.failed.saturating_add(at_b.failed),
-        });
+        sum.push(LoadPoint { at_ns, ..at_a.plus(&at_b) });
     }
     sum
 }

@@ -3,8 +3,9 @@
 use brimful_target::clock::monotonic_ns;
 use brimful_target::limits;
 use rustix::event::epoll::{Event, EventFlags};
-use rustix::fd::{AsFd as _, BorrowedFd};
+use rustix::fd::BorrowedFd;
 
+use super::course::Course;
 use super::socket::{self, Handshake, Peer};
 use super::table::Table;
 use super::tally::Tally;
@@ -12,11 +13,9 @@ use super::waiter::{self, EVENTS, Happened, Waiter};
 use super::{Connections, Held, LoadError, Schedule};
 use crate::address::{Endpoint, Planner};
 use crate::outcome::{LoadPoint, Phase};
-use crate::plan::OWN_DESCRIPTORS;
+use crate::plan::{LoadPlan, OWN_DESCRIPTORS, open_at_once};
 
-/// How many connections are opened between two looks at epoll. Opening one takes about 16 µs, so a handshake that
-/// ends meanwhile is seen at most about 0.13 ms late, and the looks (0.3 µs each) cost a quarter of a percent.
-const BATCH: usize = 8;
+mod due;
 
 /// A running shard.
 pub(super) struct Shard<'a, F> {
@@ -28,6 +27,7 @@ pub(super) struct Shard<'a, F> {
     on_point: F,
     waiter: Waiter,
     table: Table,
+    course: Course,
     tally: Tally,
     /// The next connection to open, and its number within the shard.
     next: Option<Endpoint>,
@@ -41,26 +41,28 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
     /// # Errors
     /// When memory or the kernel refuse.
     pub(super) fn new(
+        plan: &LoadPlan,
         planner: &'a Planner<'a>,
         shard: u32,
-        paced: bool,
         schedule: Schedule,
         stop: BorrowedFd<'_>,
         on_point: F,
     ) -> Result<Self, LoadError> {
         let connections = planner.connections_of(shard);
         let limit = limits::nofile().map_err(|source| LoadError::SetUp { call: "getrlimit", source })?.soft;
+        let open = open_at_once(plan).div_ceil(u64::from(plan.shards.max(1)));
         // No descriptor can have a number at or above the limit.
-        let room = usize::try_from(connections.saturating_add(OWN_DESCRIPTORS).min(limit)).unwrap_or(usize::MAX);
-        let table = Table::with_room(room).map_err(|source| LoadError::Memory { connections, source })?;
+        let room = usize::try_from(open.saturating_add(OWN_DESCRIPTORS).min(limit)).unwrap_or(usize::MAX);
+        let no_memory = |source| LoadError::Memory { connections: open, source };
         Ok(Self {
             planner,
             shard,
             schedule,
-            paced,
+            paced: !plan.ramp.is_zero(),
             on_point,
             waiter: Waiter::new(stop)?,
-            table,
+            table: Table::with_room(room).map_err(no_memory)?,
+            course: Course::new(plan.behaviour, connections, room).map_err(no_memory)?,
             tally: Tally::new(connections),
             next: planner.of_shard(shard, 0),
             number: 0,
@@ -75,11 +77,11 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
     pub(super) fn run(&mut self) -> Result<(), LoadError> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let now_ns = self.open_due();
+            let now_ns = self.do_due();
             if now_ns >= self.wake_for_point_ns() {
                 self.take_point(now_ns);
             }
-            let ended = self.schedule.hold_until_ns.is_some_and(|end| now_ns >= end);
+            let ended = self.over(now_ns);
             let until_ns = if ended { now_ns } else { self.wake_ns() };
             self.waiter.wait(until_ns, now_ns, &mut events)?;
             if self.see(&mut events) || ended {
@@ -97,60 +99,6 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         Held { outcome, connections: Connections { open, _table: self.table, _waiter: self.waiter } }
     }
 
-    /// Opens what is due, one batch at most, and returns the time.
-    fn open_due(&mut self) -> u64 {
-        let mut now_ns = monotonic_ns();
-        for _ in 0..BATCH {
-            let over = self.schedule.hold_until_ns.is_some_and(|end| now_ns >= end);
-            let Some(endpoint) = self.next.filter(|e| !over && self.instant(e.intended_ns) <= now_ns) else { break };
-            self.number += 1;
-            self.next = self.planner.of_shard(self.shard, self.number);
-            now_ns = self.open(endpoint);
-        }
-        now_ns
-    }
-
-    /// Opens one connection, and returns the time after it.
-    fn open(&mut self, endpoint: Endpoint) -> u64 {
-        let spares = std::iter::from_fn(|| {
-            let spare = self.planner.spare(self.shard, self.spares_used, endpoint.destination)?;
-            self.spares_used += 1;
-            Some(spare)
-        });
-        let made = socket::make(endpoint.source, endpoint.destination, spares);
-        let started_ns = monotonic_ns();
-        let late_ns = started_ns.saturating_sub(self.instant(endpoint.intended_ns));
-        self.tally.attempted(self.since_start(started_ns), self.paced.then_some(late_ns));
-        let socket = match made {
-            Ok(socket) => socket,
-            Err((phase, errno)) => {
-                self.tally.refused(phase, errno.raw_os_error());
-                return started_ns;
-            }
-        };
-        let handshake = socket::begin(&socket, endpoint.destination);
-        let now_ns = monotonic_ns();
-        match handshake {
-            Handshake::Established | Handshake::Pending => {
-                let pending = handshake == Handshake::Pending;
-                if let Err(errno) = self.waiter.watch(socket.as_fd(), pending) {
-                    self.tally.refused(Phase::Socket, errno.raw_os_error());
-                    return now_ns;
-                }
-                self.table.insert(socket, pending.then_some(started_ns));
-                if !pending {
-                    self.tally.established(self.since_start(now_ns), now_ns.saturating_sub(started_ns));
-                }
-            }
-            Handshake::Refused(errno) => self.tally.refused(Phase::Connect, errno.raw_os_error()),
-            Handshake::Reset(errno) => {
-                self.tally.established(self.since_start(now_ns), now_ns.saturating_sub(started_ns));
-                self.tally.lost(Some(errno.raw_os_error()));
-            }
-        }
-        now_ns
-    }
-
     /// Deals with what happened, and says whether it is time to stop.
     fn see(&mut self, events: &mut Vec<Event>) -> bool {
         let now_ns = monotonic_ns();
@@ -162,7 +110,7 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
                 Happened::Socket(at, flags) => self.see_socket(at, flags, now_ns),
             }
         }
-        if self.next.is_none() && self.tally.pending() == 0 {
+        if self.next.is_none() && self.tally.pending() == 0 && !self.course.renews() {
             self.table.no_more_handshakes();
         }
         stop
@@ -171,7 +119,7 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
     /// Looks once at everything that has happened up to the end, so that the last counts are those of the end.
     fn see_the_rest(&mut self, events: &mut Vec<Event>) -> Result<(), LoadError> {
         // Every socket is reported once; a second report takes a peer that goes on talking, and need not be waited for.
-        for _ in 0..=self.tally.attempted_so_far() / EVENTS as u64 {
+        for _ in 0..=self.tally.open() / EVENTS as u64 {
             self.waiter.wait(0, 0, events)?;
             let full = events.len() == events.capacity();
             self.see(events);
@@ -189,9 +137,13 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
             let at_ns = self.since_start(now_ns);
             match socket::handshake(socket, flags) {
                 Handshake::Pending => return,
-                Handshake::Established => self.tally.established(at_ns, took_ns),
+                Handshake::Established => {
+                    self.tally.established(at_ns, took_ns);
+                    self.course.established(at, now_ns);
+                }
                 Handshake::Refused(errno) => {
                     self.tally.refused(Phase::Connect, errno.raw_os_error());
+                    self.course.refused_at(at, started_ns, now_ns);
                     return self.table.close(at);
                 }
                 Handshake::Reset(errno) => {
@@ -208,6 +160,7 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
             Peer::Closed => self.tally.lost(None),
             Peer::Gone(errno) => self.tally.lost(Some(errno.raw_os_error())),
         }
+        self.course.ended(at);
         self.table.close(at);
     }
 
@@ -216,10 +169,18 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         (self.on_point)(point);
     }
 
+    /// Whether the schedule has ended: from then on nothing is opened or closed, so that the end is a state.
+    fn over(&self, now_ns: u64) -> bool {
+        self.schedule.hold_until_ns.is_some_and(|end| now_ns >= end)
+    }
+
     /// The next instant at which there is something to do.
     fn wake_ns(&self) -> u64 {
         let due_ns = self.next.map_or(u64::MAX, |endpoint| self.instant(endpoint.intended_ns));
-        due_ns.min(self.wake_for_point_ns()).min(self.schedule.hold_until_ns.unwrap_or(u64::MAX))
+        due_ns
+            .min(self.course.next_ns())
+            .min(self.wake_for_point_ns())
+            .min(self.schedule.hold_until_ns.unwrap_or(u64::MAX))
     }
 
     fn wake_for_point_ns(&self) -> u64 {

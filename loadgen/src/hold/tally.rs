@@ -30,6 +30,12 @@ impl Tally {
         }
     }
 
+    /// A connection that had failed was begun anew; it is pending again.
+    pub(super) fn renewed(&mut self) {
+        self.outcome.renewed += 1;
+        self.outcome.pending += 1;
+    }
+
     /// A pending connection was completed at `at_ns`, `took_ns` after its `connect(2)`.
     pub(super) fn established(&mut self, at_ns: u64, took_ns: u64) {
         self.outcome.pending -= 1;
@@ -53,14 +59,20 @@ impl Tally {
         self.outcome.add_failure(Phase::Hold, errno.map(errno::name).as_deref().unwrap_or("EOF"), 1);
     }
 
+    /// A held connection was closed by us, its time being over.
+    pub(super) fn closed(&mut self) {
+        self.outcome.held -= 1;
+        self.outcome.closed += 1;
+    }
+
     /// How many connections are in their handshake.
     pub(super) fn pending(&self) -> u64 {
         self.outcome.pending
     }
 
-    /// How many attempts were begun.
-    pub(super) fn attempted_so_far(&self) -> u64 {
-        self.outcome.attempted
+    /// How many connections are held or in their handshake.
+    pub(super) fn open(&self) -> u64 {
+        self.outcome.held + self.outcome.pending
     }
 
     /// When the next point of the timeline is due.
@@ -83,8 +95,8 @@ impl Tally {
     }
 
     fn point(&self, at_ns: u64) -> LoadPoint {
-        let LoadOutcome { attempted, established, held, .. } = self.outcome;
-        LoadPoint { at_ns, attempted, established, held, failed: self.failed }
+        let LoadOutcome { attempted, established, held, pending, .. } = self.outcome;
+        LoadPoint { at_ns, attempted, established, held, failed: self.failed, pending }
     }
 }
 
@@ -93,25 +105,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_attempt_is_pending_held_or_failed() {
+    fn every_attempt_is_pending_held_closed_or_failed() {
         let mut tally = Tally::new(5);
         for at in 0..5 {
             tally.attempted(at, Some(at));
         }
+        tally.established(9, 5);
         tally.established(10, 3);
         tally.established(11, 4);
         tally.refused(Phase::Connect, 111);
+        tally.renewed();
+        tally.refused(Phase::Connect, 111);
         tally.lost(None);
+        tally.closed();
         let point = tally.take_point(100);
-        assert_eq!(point, LoadPoint { at_ns: 100, attempted: 5, established: 2, held: 1, failed: 2 });
+        assert_eq!(point, LoadPoint { at_ns: 100, attempted: 5, established: 3, held: 1, failed: 3, pending: 1 });
+        assert_eq!((tally.open(), tally.pending()), (2, 1));
         let (outcome, end) = tally.close(120);
-        assert_eq!((outcome.pending, outcome.held), (2, 1));
-        assert_eq!(outcome.attempted, outcome.pending + outcome.held + end.failed);
+        assert_eq!((outcome.pending, outcome.held, outcome.closed, outcome.renewed), (1, 1, 1, 1));
+        assert_eq!(outcome.attempted + outcome.renewed, outcome.pending + outcome.held + outcome.closed + end.failed);
         assert_eq!((outcome.first_attempt_ns, outcome.last_attempt_ns), (Some(0), Some(4)));
         assert_eq!(outcome.last_established_ns, Some(11));
-        assert_eq!((outcome.lag.count(), outcome.connect_latency.count()), (5, 2));
+        assert_eq!((outcome.lag.count(), outcome.connect_latency.count()), (5, 3));
         let kinds: Vec<_> = outcome.failures.iter().map(|f| (f.phase, f.errno.as_str(), f.count)).collect();
-        assert_eq!(kinds, [(Phase::Connect, "ECONNREFUSED", 1), (Phase::Hold, "EOF", 1)]);
+        assert_eq!(kinds, [(Phase::Connect, "ECONNREFUSED", 2), (Phase::Hold, "EOF", 1)]);
         assert_eq!(outcome.timeline, [point, end]);
     }
 }

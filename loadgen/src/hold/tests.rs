@@ -13,7 +13,10 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::outcome::{Failure, Phase};
-use crate::plan::Sources;
+use crate::plan::{Behaviour, Sources};
+
+mod churn;
+mod half_open;
 
 /// A bound socket that does not listen yet, on a port of the kernel's choice.
 fn bound(address: &str) -> (Socket, SocketAddr) {

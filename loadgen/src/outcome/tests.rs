@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde::de::value::MapDeserializer;
 
 use super::*;
 
@@ -14,14 +15,14 @@ fn latency() -> impl Strategy<Value = Latency> {
 
 /// A timeline in time order, from steps of time and of the counts.
 fn timeline() -> impl Strategy<Value = Vec<LoadPoint>> {
-    proptest::collection::vec((1_u64..5, 0_u64..9, 0_u64..9, 0_u64..9, 0_u64..3), 0..8).prop_map(|steps| {
+    proptest::collection::vec((1_u64..5, 0_u64..9, 0_u64..9, 0_u64..9, 0_u64..3, 0_u64..5), 0..8).prop_map(|steps| {
         let mut point = LoadPoint::default();
-        let mut grow = |(time, attempted, established, held, failed): (u64, u64, u64, u64, u64)| {
+        let mut grow = |(time, attempted, established, held, failed, pending): (u64, u64, u64, u64, u64, u64)| {
             point.at_ns += time;
             point.attempted += attempted;
             point.established += established;
             point.failed += failed;
-            point.held = held;
+            (point.held, point.pending) = (held, pending);
             point
         };
         steps.into_iter().map(&mut grow).collect()
@@ -29,14 +30,14 @@ fn timeline() -> impl Strategy<Value = Vec<LoadPoint>> {
 }
 
 fn outcome() -> impl Strategy<Value = LoadOutcome> {
-    let counts = proptest::array::uniform5(prop_oneof![0_u64..20_000, Just(u64::MAX)]);
+    let counts = proptest::array::uniform7(prop_oneof![0_u64..20_000, Just(u64::MAX)]);
     let phase = prop_oneof![Just(Phase::Socket), Just(Phase::Bind), Just(Phase::Connect), Just(Phase::Hold)];
     let errno = prop_oneof![Just("EMFILE"), Just("ECONNREFUSED"), Just("EOF")];
     let failures = proptest::collection::vec((phase, errno, 0_u64..50), 0..6);
     let instants = proptest::array::uniform3(proptest::option::of(0_u64..1_000_000));
     (counts, failures, (latency(), latency()), instants, timeline()).prop_map(
         |(counts, failures, (connect_latency, lag), instants, timeline)| {
-            let [requested, attempted, established, held, pending] = counts;
+            let [requested, attempted, established, held, pending, closed, renewed] = counts;
             let [first_attempt_ns, last_attempt_ns, last_established_ns] = instants;
             let mut outcome = LoadOutcome {
                 requested,
@@ -44,6 +45,8 @@ fn outcome() -> impl Strategy<Value = LoadOutcome> {
                 established,
                 held,
                 pending,
+                closed,
+                renewed,
                 failures: Vec::new(),
                 connect_latency,
                 lag,
@@ -67,8 +70,9 @@ fn merged(a: &LoadOutcome, b: &LoadOutcome) -> LoadOutcome {
 }
 
 /// The value of a timeline at an instant, as the step function that it is.
-fn held_at(timeline: &[LoadPoint], at_ns: u64) -> u64 {
-    timeline.iter().take_while(|p| p.at_ns <= at_ns).last().map_or(0, |p| p.held)
+fn at(timeline: &[LoadPoint], at_ns: u64) -> LoadPoint {
+    let point = timeline.iter().take_while(|p| p.at_ns <= at_ns).last().copied().unwrap_or_default();
+    LoadPoint { at_ns, ..point }
 }
 
 proptest! {
@@ -82,8 +86,8 @@ proptest! {
     #[test]
     fn a_merged_timeline_is_the_sum_at_every_instant(a in timeline(), b in timeline()) {
         let sum = sum_of_steps(&a, &b);
-        for at in 0..50 {
-            prop_assert_eq!(held_at(&sum, at), held_at(&a, at) + held_at(&b, at));
+        for at_ns in 0..50 {
+            prop_assert_eq!(at(&sum, at_ns), at(&a, at_ns).plus(&at(&b, at_ns)));
         }
         prop_assert!(sum.is_sorted_by(|p, q| p.at_ns < q.at_ns));
     }
@@ -107,6 +111,13 @@ proptest! {
         prop_assert_eq!(outcome.timeline.last(), timeline.last());
         prop_assert!(outcome.timeline.iter().all(|p| timeline.contains(p)));
     }
+}
+
+#[test]
+fn a_point_written_before_pending_was_kept_is_still_read() {
+    let old = [("at_ns", 7_u64), ("attempted", 3), ("established", 2), ("held", 1), ("failed", 1)];
+    let read = LoadPoint::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(old.into_iter())).unwrap();
+    assert_eq!(read, LoadPoint { at_ns: 7, attempted: 3, established: 2, held: 1, failed: 1, pending: 0 });
 }
 
 #[test]
