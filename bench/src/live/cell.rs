@@ -411,13 +411,7 @@ impl<'a> Stage<'a> {
 
 /// Shards' states added up, at the latest of their instants.
 pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint {
-    points.fold(LoadPoint::default(), |sum, point| LoadPoint {
-        at_ns: sum.at_ns.max(point.at_ns),
-        attempted: sum.attempted + point.attempted,
-        established: sum.established + point.established,
-        held: sum.held + point.held,
-        failed: sum.failed + point.failed,
-    })
+    points.fold(LoadPoint::default(), |sum, point| sum.plus(point))
 }
 
 const SANDBOX: Key = Key { role: Role::Sandbox, shard: 0 };

@@ -136,6 +136,8 @@ impl World {
             first_attempt_ns: Some(0),
             last_attempt_ns: Some(self.ramp_ms * MS),
             last_established_ns: Some(self.ramp_ms * MS),
+            closed: 0,
+            renewed: 0,
             timeline: Vec::new(),
         }
     }
