@@ -1,5 +1,6 @@
-//! The target with real sockets on loopback: what it answers, what it holds, what it does without descriptors.
+//! The target with real sockets on loopback: what it answers, what it holds, what it does without descriptors, and its faults.
 
+mod accepting;
 mod answers;
 mod exhaustion;
 mod queue;
