@@ -2,6 +2,7 @@
 
 mod accepting;
 mod answers;
+mod blocked;
 mod exhaustion;
 mod queue;
 mod site;
