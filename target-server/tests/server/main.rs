@@ -3,6 +3,8 @@
 mod accepting;
 mod answers;
 mod blocked;
+mod cap;
 mod exhaustion;
+mod leak;
 mod queue;
 mod site;
