@@ -11,11 +11,13 @@ use rustix::net::{SocketFlags, accept_with};
 
 use crate::clock::monotonic_ns;
 use crate::error::TargetError;
-use crate::plan::{AcceptPause, OnEmfile};
+use crate::pace::Pace;
+use crate::plan::{AcceptPause, AtMax, OnEmfile};
 use crate::readable::readable;
 use crate::refusal::{Backoff, Refusal, classify};
 use crate::rest::Rest;
 use crate::spare::Reserve;
+use crate::started::Started;
 
 /// Most connections accepted before answering has a turn: about a millisecond of accepting, so that a long queue does
 /// not show up as latency of the health check on connections already open. (Measured: 3.2 to 4.8 µs each, epoll_ctl
@@ -32,10 +34,14 @@ pub(crate) struct Acceptor<'a> {
     pub(crate) on_emfile: OnEmfile,
     /// The descriptor to give up, for [`OnEmfile::ReserveFd`].
     pub(crate) reserve: &'a Reserve,
+    /// Whether everybody else has a turn after each accept.
+    pub(crate) one_per_turn: bool,
+    /// How fast it may accept, together with whoever else has this pace.
+    pub(crate) pace: Option<&'a Cell<Pace>>,
     /// The pauses of this loop.
     pub(crate) pause: Option<AcceptPause>,
-    /// The start of the cell in [`monotonic_ns`], once it is known.
-    pub(crate) started: &'a Cell<Option<u64>>,
+    /// The start of the cell, from which they count.
+    pub(crate) started: &'a Started,
 }
 
 /// What the loop does next.
@@ -47,6 +53,8 @@ enum Next {
     Again,
     /// Let this time pass first.
     Sleep(Duration),
+    /// Wait until a connection is closed.
+    Room,
     /// Never accept again.
     Leave,
     /// End the server.
@@ -71,24 +79,31 @@ impl Acceptor<'_> {
         let mut backoff = Backoff::default();
         loop {
             let mut ready = watched.readable().await.map_err(failed)?;
-            if let Some(left) = self.pause_left() {
+            if let Some(left) = self.started.left_of(self.pause) {
                 tokio::time::sleep(left).await;
                 continue;
             }
             match self.turn(&mut backoff) {
                 Next::Await => ready.clear_ready(),
-                Next::Again => tokio::task::yield_now().await,
+                Next::Again => self.let_others().await,
                 Next::Sleep(wait) => tokio::time::sleep(wait).await,
+                Next::Room => self.rest.cap.room().await,
                 Next::Leave => pending().await,
                 Next::Exit => return Ok(()),
             }
         }
     }
 
-    fn pause_left(&self) -> Option<Duration> {
-        let pause = self.pause?;
-        let since_start = monotonic_ns().checked_sub(self.started.get()?)?;
-        pause.paused(Duration::from_nanos(since_start))
+    /// Lets everything else that is ready have its turn.
+    async fn let_others(&self) {
+        if self.one_per_turn {
+            // This loop is polled again for whatever wakes the server, `yield_now` or not. A task stands in the queue with the
+            // others: it runs after all that was ready before it, and once more after the runtime has looked for what is new.
+            // It does not fail: nobody aborts it and it cannot panic.
+            tokio::task::spawn_local(tokio::task::yield_now()).await.ok();
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Accepts until the queue is empty, something is in the way, or others are due.
@@ -97,14 +112,23 @@ impl Acceptor<'_> {
             // Lost when its number was taken or lay above a lowered limit: what is free now goes to the reserve first.
             self.reserve.retake();
         }
-        for _ in 0..ACCEPTS_PER_TURN {
+        let most = if self.one_per_turn { 1 } else { ACCEPTS_PER_TURN };
+        for _ in 0..most {
+            if let Some(next) = self.restrained() {
+                return next;
+            }
             match accept_with(self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => {
+                    self.advance(Pace::took);
                     backoff.reset();
                     self.rest.admit(socket);
                 }
-                Err(Errno::AGAIN) => return Next::Await,
+                Err(Errno::AGAIN) => {
+                    self.advance(Pace::idle);
+                    return Next::Await;
+                }
                 Err(errno) => {
+                    self.advance(Pace::took);
                     self.rest.counters.0.accept_error(errno);
                     match classify(errno) {
                         Refusal::Transient => {}
@@ -119,6 +143,26 @@ impl Acceptor<'_> {
             }
         }
         Next::Again
+    }
+
+    /// What the program's own cap and pace have the loop do instead of accepting.
+    fn restrained(&self) -> Option<Next> {
+        if self.rest.beyond_cap() == Some(AtMax::Wait) {
+            if queue_is_empty(self.listener) {
+                return Some(Next::Await);
+            }
+            self.rest.counters.0.waits_at_max();
+            return Some(Next::Room);
+        }
+        self.pace?.get().wait(monotonic_ns()).map(Next::Sleep)
+    }
+
+    fn advance(&self, step: fn(&mut Pace, u64)) {
+        if let Some(shared) = self.pace {
+            let mut pace = shared.get();
+            step(&mut pace, monotonic_ns());
+            shared.set(pace);
+        }
     }
 
     /// The reaction to `EMFILE` and `ENFILE`; `None` when it made room and the turn goes on.

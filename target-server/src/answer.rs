@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::rest::{Connection, Rest};
 use crate::wire::{self, Answer, Decision, Reading};
@@ -20,30 +20,44 @@ const FIRST_READ: usize = 512;
 /// Most bytes thrown away before a connection is closed on a request that was refused.
 const DISCARD_MAX: usize = 64 * 1_024;
 
+/// How a conversation left its socket.
+enum End {
+    /// It goes on another time.
+    Rest(OwnedFd),
+    /// The peer ended it, and did not want an answer.
+    Ended(OwnedFd),
+    /// The server said that it closes, and did.
+    Closed,
+}
+
 /// Answers what the connection in slot `key` has to say, then lays it to rest again or closes it.
 pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection) {
-    let Connection { socket, extra } = connection;
+    let Connection { socket, extra, ignored } = connection;
     match exchange(socket, &rest, PATIENCE).await {
+        Ok(End::Rest(socket)) => rest.put_back(key, Connection { socket, extra, ignored }),
+        Ok(End::Ended(socket)) => rest.ended(key, Connection { socket, extra, ignored }),
         // What went wrong is the peer's business: to the server it is one connection less.
-        Err(_) | Ok(None) => {
+        Err(_) | Ok(End::Closed) => {
             drop(extra);
             rest.forget(key);
         }
-        Ok(Some(socket)) => rest.put_back(key, Connection { socket, extra }),
     }
 }
 
-/// Answers requests until none is begun, and gives the socket back; `None` when the conversation is over and the socket closed.
-async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Result<Option<OwnedFd>> {
+/// Answers requests until none is begun, or the conversation is over.
+async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Result<End> {
     let mut stream = TcpStream::from_std(socket.into())?;
     let mut head = Vec::with_capacity(FIRST_READ);
     loop {
         let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.health_path)).await {
             Ok(Ok(Some(decision))) => decision,
-            Ok(Ok(None)) => return Ok(None),
+            Ok(Ok(None)) => return Ok(End::Ended(stream.into_std()?.into())),
             Ok(Err(error)) => return Err(error),
             Err(_elapsed) => Decision { answer: Answer::TooSlow, keep_alive: false, consumed: head.len() },
         };
+        if !rest.answer_delay.is_zero() {
+            sleep(rest.answer_delay).await;
+        }
         timeout(patience, stream.write_all(&decision.answer.render(decision.keep_alive))).await??;
         let healthy = decision.answer == Answer::Healthy;
         rest.counters.0.answered(healthy);
@@ -51,11 +65,11 @@ async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Resul
             if !healthy {
                 discard(&stream);
             }
-            return Ok(None);
+            return Ok(End::Closed);
         }
         head.drain(..decision.consumed);
         if head.is_empty() {
-            return Ok(Some(stream.into_std()?.into()));
+            return Ok(End::Rest(stream.into_std()?.into()));
         }
     }
 }
@@ -103,7 +117,7 @@ mod tests {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let over = runtime.block_on(exchange(server.into(), &rest, Duration::from_millis(1))).unwrap();
 
-        assert!(over.is_none());
+        assert!(matches!(over, End::Closed));
         let mut said = String::new();
         std::io::Read::read_to_string(&mut client, &mut said).unwrap();
         assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("Connection: close"), "{said}");

@@ -6,11 +6,15 @@ use std::net::SocketAddr;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::contradiction::Contradiction;
 use crate::errno::name_of;
 
 /// A target that could not start, or could not go on. What happens to single connections is counted in [`Outcome`](crate::Outcome) instead.
 #[derive(Debug, Error)]
 pub enum TargetError {
+    /// The plan asks for what cannot be.
+    #[error(transparent)]
+    Plan(#[from] Contradiction),
     /// The backlog does not fit `listen(2)`, which takes a C `int`.
     #[error("backlog {backlog} is above {}, the most that listen(2) takes", i32::MAX)]
     Backlog {
@@ -27,6 +31,16 @@ pub enum TargetError {
         /// What it answered.
         #[source]
         source: io::Error,
+    },
+    /// `TCP_DEFER_ACCEPT` took less than was asked: the kernel keeps a number of SYN-ACK retransmissions, 255 at most.
+    #[error("defer-accept on {address} is {asked} s, and the kernel gave {given} s")]
+    DeferAccept {
+        /// The address of the listener.
+        address: SocketAddr,
+        /// Seconds asked for.
+        asked: u64,
+        /// Seconds that the option reads back.
+        given: i32,
     },
     /// The soft descriptor limit could not be read or raised.
     #[error("cannot read or raise RLIMIT_NOFILE: {}", name_of(.0))]
@@ -50,6 +64,8 @@ impl TargetError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::Plan(contradiction) => contradiction.hint(),
+            Self::DeferAccept { given, .. } => format!("choose defer-accept = \"{given}s\" or less"),
             Self::Backlog { .. } => format!("choose a backlog of at most {}", i32::MAX),
             Self::Listen { address, source, .. } => listen_hint(*address, source),
             Self::Nofile(_) => "compare `ulimit -Sn` and `ulimit -Hn`, or set raise-nofile = false".to_owned(),

@@ -10,15 +10,20 @@
 //!                                            └→ rest: idle connections ⇄ answer ←───┘ → tally → Outcome
 //! ```
 //!
-//! `pause`, `refusal` and `wire` are pure. No idle connection owns a task; no task outlives its conversation.
+//! `contradiction`, `leak`, `pace`, `pause`, `refusal` and `wire` are pure. No idle connection owns a task; no task outlives its conversation.
 
 mod accept;
 mod answer;
+mod block;
+mod cap;
 pub mod clock;
+mod contradiction;
 pub mod errno;
 mod error;
+mod leak;
 pub mod limits;
 mod listen;
+mod pace;
 mod pause;
 mod plan;
 mod readable;
@@ -27,9 +32,12 @@ mod report;
 mod rest;
 mod serve;
 mod spare;
+mod started;
+mod sys;
 mod tally;
 mod wire;
 
+pub use contradiction::Contradiction;
 pub use error::TargetError;
 pub use plan::{Accept, AcceptPause, AtMax, OnEmfile, Plan};
 pub use report::{Listening, Outcome, Ready};

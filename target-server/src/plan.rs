@@ -38,9 +38,9 @@ pub enum Accept {
     Dead,
 }
 
-/// A pause that recurs in the accept loop: a collector's pause, a reload, a blocking look-up.
+/// A pause that recurs in the accept loop, or in the whole event loop ([`Plan::block`]): a collector's pause, a reload, a blocking look-up.
 ///
-/// From `first` after the server is told to start its clock, and then every `every`, the loop does not accept for `length`.
+/// From `first` after the server is told to start its clock, and then every `every`, the loop stands still for `length`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AcceptPause {
@@ -61,7 +61,7 @@ pub enum AtMax {
     Wait,
     /// Accept it and close it at once.
     Close,
-    /// Accept it, keep it, and never read from it.
+    /// Accept it, keep it, and never read from it, whatever becomes free meanwhile. It goes when the peer ends it, and has no extra descriptors.
     Ignore,
 }
 
@@ -80,21 +80,25 @@ pub struct Plan {
     pub health_listen: Option<SocketAddr>,
     /// How connections are taken from the queue of `listen` (a separate health listener always drains).
     pub accept: Accept,
-    /// A recurring pause of the accept loop of `listen`.
+    /// A recurring pause of the accept loops of `listen`.
     pub accept_pause: Option<AcceptPause>,
-    /// Connections accepted per second on `listen` at most, evenly spaced; `None` for as fast as it goes.
+    /// Connections accepted per second on `listen` at most, evenly spaced to within 5 ms; `None` for as fast as it goes. A
+    /// failing accept takes its turn like one that succeeds. All sockets of `reuseport` share the rate; not 0.
     pub accept_rate: Option<u32>,
-    /// A recurring time in which the whole event loop is blocked: nothing is accepted, read or answered.
+    /// A recurring time in which the whole event loop is blocked: nothing is accepted, read or answered, on either listener.
     pub block: Option<AcceptPause>,
-    /// Connections the program itself allows at once, health checks included; `None` for no cap.
+    /// Connections the program itself allows at once, on both listeners together, health checks and leaked ones included;
+    /// `None` for no cap.
     pub max_connections: Option<u32>,
     /// What happens to a connection beyond `max_connections`.
     pub at_max: AtMax,
-    /// One in this many connections that the peer has closed is never closed here (`CLOSE_WAIT`); 0 for none.
+    /// Of the connections that the peer has ended, each so-many-th is never closed here: it stays in `CLOSE_WAIT`, with its
+    /// descriptors. 0 for none. Counted are ends that the server learns of by reading. A connection that it closes itself
+    /// (`Connection: close`, a refused request), one that the peer reset, and one ignored at the cap are closed as ever.
     pub leak_one_in: u32,
-    /// How long each answer is held back.
+    /// How long each answer is held back, from the end of its request; others are served meanwhile.
     pub answer_delay: Duration,
-    /// `TCP_DEFER_ACCEPT` on `listen`, in whole seconds: the connection stays in the SYN queue until data comes (`tcp(7)`).
+    /// `TCP_DEFER_ACCEPT` on `listen`, in whole seconds from 1 on: the connection stays in the SYN queue until data comes (`tcp(7)`).
     pub defer_accept: Option<Duration>,
     /// Listening sockets on `listen` that share it by `SO_REUSEPORT`, at least 1. One socket sets no `SO_REUSEPORT`.
     pub reuseport: u32,

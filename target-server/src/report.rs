@@ -21,7 +21,8 @@ pub struct Listening {
 /// Said once, when the server listens and before the first accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
-    /// The main listener first, then the health listener where there is one.
+    /// The main listener first, or every socket of its `SO_REUSEPORT` group, those never accepted from last; then the
+    /// health listener where there is one.
     pub listening: Vec<Listening>,
     /// The descriptor limits in force, after `raise_nofile` took its effect.
     pub nofile: Nofile,
@@ -36,7 +37,16 @@ pub struct Outcome {
     pub accepted: u64,
     /// Connections taken with the reserved descriptor and closed at once.
     pub shed: u64,
-    /// Connections open now (at the end: open when it was told to stop).
+    /// Connections beyond `max-connections` that were closed at once, or kept and never read (then they count in `accepted` too).
+    #[serde(default)]
+    pub capped: u64,
+    /// Times an accept loop came to rest at `max-connections` with somebody in its queue.
+    #[serde(default)]
+    pub waits_at_max: u64,
+    /// Connections that the peer ended and that are never closed here.
+    #[serde(default)]
+    pub leaked: u64,
+    /// Connections open now (at the end: open when it was told to stop), those never read and those leaked included.
     pub held: u64,
     /// The largest number of connections open at once.
     pub held_max: u64,

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -15,12 +16,16 @@ use rustix::net::{RecvFlags, recv};
 use slab::Slab;
 
 use crate::answer::converse;
+use crate::cap::Cap;
 use crate::error::TargetError;
-use crate::plan::Plan;
+use crate::leak::Leak;
+use crate::plan::{AtMax, Plan};
 use crate::readable::readable;
 use crate::spare::spares;
 use crate::tally::Counters;
 
+/// What wakes a connection that is ignored: its end. (Data that it sends is not read; the end comes all the same.)
+const ENDS: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::ONESHOT);
 /// What wakes a connection; `EPOLLERR` and `EPOLLHUP` come unasked.
 const WAKES: epoll::EventFlags =
     epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ONESHOT);
@@ -36,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) socket: OwnedFd,
     /// `extra-fds-per-connection` descriptors that live as long as it.
     pub(crate) extra: Box<[OwnedFd]>,
+    /// Whether it is beyond the cap, and never read.
+    pub(crate) ignored: bool,
 }
 
 /// Every connection that is open. A slot is empty while a task has its connection.
@@ -44,6 +51,11 @@ pub(crate) struct Rest {
     epoll: OwnedFd,
     slots: RefCell<Slab<Option<Connection>>>,
     extra_fds: u32,
+    leak: Leak,
+    /// How many are allowed.
+    pub(crate) cap: Cap,
+    /// How long answers are held back.
+    pub(crate) answer_delay: Duration,
     /// The path that answers 200.
     pub(crate) health_path: String,
     /// What the server counts.
@@ -58,26 +70,62 @@ impl Rest {
             epoll,
             slots: RefCell::default(),
             extra_fds: plan.extra_fds_per_connection,
+            leak: Leak::new(plan.leak_one_in),
+            cap: Cap::new(plan),
+            answer_delay: plan.answer_delay,
             health_path: plan.health_path.clone(),
             counters: Counters::default(),
         })
     }
 
-    /// Lays a connection just accepted to rest. One whose extra descriptors cannot be had, or that cannot be watched, is closed and counted.
+    /// What is to become of one connection more; `None` when it is within the cap.
+    pub(crate) fn beyond_cap(&self) -> Option<AtMax> {
+        self.cap.beyond(self.counters.0.held())
+    }
+
+    /// Takes in a connection just accepted: lays it to rest, or does with it what is to be done beyond the cap. One whose
+    /// extra descriptors cannot be had, or that cannot be watched, is closed and counted.
     pub(crate) fn admit(&self, socket: OwnedFd) {
+        match self.beyond_cap() {
+            None | Some(AtMax::Wait) => self.welcome(socket),
+            Some(AtMax::Close) => {
+                drop(socket);
+                self.counters.0.capped();
+            }
+            Some(AtMax::Ignore) => {
+                if self.lay(Connection { socket, extra: Box::default(), ignored: true }, ENDS) {
+                    self.cap.ignores();
+                    self.counters.0.capped();
+                }
+            }
+        }
+    }
+
+    fn welcome(&self, socket: OwnedFd) {
+        match spares(self.extra_fds) {
+            Ok(extra) => {
+                self.lay(Connection { socket, extra, ignored: false }, WAKES);
+            }
+            Err(errno) => self.counters.0.extra_fd_error(errno),
+        }
+    }
+
+    /// Gives a connection a slot, to be woken by `wakes`; `false` when it cannot be watched, and is closed.
+    fn lay(&self, connection: Connection, wakes: epoll::EventFlags) -> bool {
         let tally = &self.counters.0;
-        let extra = match spares(self.extra_fds) {
-            Ok(extra) => extra,
-            Err(errno) => return tally.extra_fd_error(errno),
-        };
         let mut slots = self.slots.borrow_mut();
         let slot = slots.vacant_entry();
-        match epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(slot.key() as u64), WAKES) {
+        let data = epoll::EventData::new_u64(slot.key() as u64);
+        match epoll::add(&self.epoll, &connection.socket, data, wakes) {
             Ok(()) => {
-                slot.insert(Some(Connection { socket, extra }));
+                slot.insert(Some(connection));
                 tally.kept();
+                true
             }
-            Err(errno) => tally.accept_error(errno),
+            Err(errno) => {
+                tally.accept_error(errno);
+                false
+            }
         }
     }
 
@@ -85,11 +133,7 @@ impl Rest {
     pub(crate) fn put_back(&self, key: usize, connection: Connection) {
         let data = epoll::EventData::new_u64(key as u64);
         match epoll::modify(&self.epoll, &connection.socket, data, WAKES) {
-            Ok(()) => {
-                if let Some(slot) = self.slots.borrow_mut().get_mut(key) {
-                    *slot = Some(connection);
-                }
-            }
+            Ok(()) => self.fill(key, connection),
             Err(_gone) => {
                 drop(connection);
                 self.forget(key);
@@ -101,6 +145,24 @@ impl Rest {
     pub(crate) fn forget(&self, key: usize) {
         if self.slots.borrow_mut().try_remove(key).is_some() {
             self.counters.0.left();
+            self.cap.left();
+        }
+    }
+
+    /// Closes a connection that its peer ended, or leaves it as it is for good. It is disarmed, so that nothing wakes it any more.
+    pub(crate) fn ended(&self, key: usize, connection: Connection) {
+        if self.leak.picks() {
+            self.fill(key, connection);
+            self.counters.0.leaked();
+        } else {
+            drop(connection);
+            self.forget(key);
+        }
+    }
+
+    fn fill(&self, key: usize, connection: Connection) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(key) {
+            *slot = Some(connection);
         }
     }
 
@@ -111,25 +173,47 @@ impl Rest {
     /// Closes what hung up and hands what speaks to a task of its own.
     fn woken(self: &Rc<Self>, key: usize, why: epoll::EventFlags) {
         let Some(connection) = self.take(key) else { return };
-        if hung_up(&connection.socket, why) {
+        if connection.ignored {
             drop(connection);
-            self.forget(key);
-        } else {
-            tokio::task::spawn_local(converse(Rc::clone(self), key, connection));
+            self.cap.ignored_left();
+            return self.forget(key);
+        }
+        match sign(&connection.socket, why) {
+            Sign::Speech => {
+                tokio::task::spawn_local(converse(Rc::clone(self), key, connection));
+            }
+            Sign::End => self.ended(key, connection),
+            Sign::Break => {
+                drop(connection);
+                self.forget(key);
+            }
         }
     }
 }
 
-/// Whether nothing can come any more. A peer that sent a request and then its FIN still wants the answer, so there the buffer is looked at.
-fn hung_up(socket: &OwnedFd, why: epoll::EventFlags) -> bool {
+/// Why a connection woke.
+enum Sign {
+    /// There is something to read.
+    Speech,
+    /// The peer ended it in good order, and everything before the end is read.
+    End,
+    /// It was reset, or failed.
+    Break,
+}
+
+/// A peer that sent a request and then its FIN still wants the answer, so there the buffer is looked at.
+fn sign(socket: &OwnedFd, why: epoll::EventFlags) -> Sign {
     if why.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
-        return true;
+        return Sign::Break;
     }
-    why.contains(epoll::EventFlags::RDHUP)
-        && match recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Ok((_, received)) => received == 0,
-            Err(errno) => errno != Errno::AGAIN,
-        }
+    if !why.contains(epoll::EventFlags::RDHUP) {
+        return Sign::Speech;
+    }
+    match recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, 0)) => Sign::End,
+        Ok(_) | Err(Errno::AGAIN) => Sign::Speech,
+        Err(_) => Sign::Break,
+    }
 }
 
 /// Waits for connections to wake, for as long as the server runs. Must run inside a `LocalSet`.
@@ -150,5 +234,15 @@ pub(crate) async fn watch(rest: &Rc<Rest>) -> Result<Infallible, TargetError> {
             rest.woken(data.u64() as usize, why);
         }
         tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert_eq!(size_of::<Option<Connection>>(), 24);
     }
 }

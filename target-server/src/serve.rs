@@ -2,20 +2,25 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use tokio::task::LocalSet;
 
 use crate::accept::Acceptor;
+use crate::block::unless_blocked;
 use crate::error::TargetError;
 use crate::limits::{nofile, raise_nofile};
-use crate::listen::{listen, open_descriptors};
-use crate::plan::{Accept, AcceptPause, OnEmfile, Plan};
+use crate::listen::{listen, listen_main, open_descriptors};
+use crate::pace::Pace;
+use crate::plan::{Accept, OnEmfile, Plan};
 use crate::report::{Outcome, Ready};
 use crate::rest::{Rest, watch};
 use crate::spare::{Reserve, SPARE_PATH, spare};
+use crate::started::Started;
 use crate::tally::Counters;
 
 /// A server that listens. Its sockets live until it is dropped, so an [`Outcome`] can be sent on before thousands of them are closed.
@@ -23,7 +28,8 @@ use crate::tally::Counters;
 pub struct Server {
     plan: Plan,
     ready: Ready,
-    listener: OwnedFd,
+    /// One, or a `SO_REUSEPORT` group with those never accepted from at its end.
+    listeners: Vec<OwnedFd>,
     health_listener: Option<OwnedFd>,
     reserve: Reserve,
     rest: Rc<Rest>,
@@ -36,19 +42,20 @@ impl Server {
     /// Build the runtime first, so that its descriptors are among those that [`Ready`] counts.
     ///
     /// # Errors
-    /// A limit that cannot be raised, an address that cannot be listened on, `/dev/null` that cannot be opened where the plan needs it.
+    /// A plan that contradicts itself, a limit that cannot be raised, an address that cannot be listened on, `/dev/null` that cannot be opened where the plan needs it.
     pub fn bind(plan: Plan) -> Result<Self, TargetError> {
+        plan.check()?;
         let nofile = if plan.raise_nofile { raise_nofile() } else { nofile() }.map_err(TargetError::Nofile)?;
         let rest = Rc::new(Rest::new(&plan)?);
         let reserve = reserve(&plan)?;
 
-        let (listener, main) = listen(plan.listen, plan.backlog, false)?;
+        let (listeners, mut listening) = listen_main(&plan)?;
         let health = plan.health_listen.map(|address| listen(address, plan.backlog, true)).transpose()?;
         let (health_listener, health) = health.unzip();
-        let listening = std::iter::once(main).chain(health).collect();
+        listening.extend(health);
 
         let ready = Ready { listening, nofile, descriptors: open_descriptors()? };
-        Ok(Self { plan, ready, listener, health_listener, reserve, rest })
+        Ok(Self { plan, ready, listeners, health_listener, reserve, rest })
     }
 
     /// What the server says of itself before the first accept.
@@ -68,7 +75,7 @@ impl Server {
     /// being answered: the others, and the listeners, stay open until the server is dropped. To be called once.
     ///
     /// `started` gives the start of the cell in nanoseconds of [`clock::monotonic_ns`](crate::clock::monotonic_ns), from
-    /// which the pauses of the accept loop count; without it (`None`, or never) there are no pauses.
+    /// which the pauses of the accept loop and the blocks of the event loop count; without it (`None`, or never) there are no pauses.
     ///
     /// Runs on the calling thread alone, within a tokio runtime that has its I/O and time drivers enabled.
     ///
@@ -79,55 +86,71 @@ impl Server {
         started: impl Future<Output = Option<u64>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Outcome, TargetError> {
-        let t0 = Cell::new(None);
+        let t0 = Started::default();
+        let pace = self.plan.accept_rate.map(|rate| Cell::new(Pace::new(rate)));
         let clock = async {
-            t0.set(started.await);
+            t0.at(started.await);
             pending::<Infallible>().await
         };
         let main = async {
-            match self.plan.accept {
-                Accept::Drain | Accept::OnePerWakeup => {
-                    self.acceptor(&self.listener, self.plan.accept_pause, &t0).run().await
-                }
+            let one_per_turn = match self.plan.accept {
+                Accept::Drain => false,
+                Accept::OnePerWakeup => true,
                 Accept::Dead => pending().await,
-            }
+            };
+            let stuck = usize::try_from(self.plan.reuseport_stuck).unwrap_or(usize::MAX);
+            let (pause, pace) = (self.plan.accept_pause, pace.as_ref());
+            let served = self.listeners.iter().take(self.listeners.len().saturating_sub(stuck));
+            let loops = served
+                .map(|listener| Box::pin(Acceptor { one_per_turn, pace, pause, ..self.acceptor(listener, &t0) }.run()));
+            first_to_end(loops.collect()).await
         };
         let health = async {
             match &self.health_listener {
-                Some(listener) => self.acceptor(listener, None, &t0).run().await,
+                Some(listener) => self.acceptor(listener, &t0).run().await,
                 None => pending().await,
             }
         };
-        // `stop` is asked first, at every turn of the loop: not even a spinning accept can starve it.
-        let serving = async {
+        let tasks = LocalSet::new();
+        let serving = tasks.run_until(async {
             tokio::select! {
                 biased;
-                () = stop => Ok(()),
                 never = clock => match never {},
                 failed = watch(&self.rest) => failed.map(|never| match never {}),
                 ended = health => ended,
                 ended = main => ended,
             }
-        };
-        LocalSet::new().run_until(serving).await?;
+        });
+        unless_blocked(serving, || t0.left_of(self.plan.block), stop).await.unwrap_or(Ok(()))?;
         Ok(self.rest.counters.snapshot())
     }
 
-    fn acceptor<'a>(
-        &'a self,
-        listener: &'a OwnedFd,
-        pause: Option<AcceptPause>,
-        started: &'a Cell<Option<u64>>,
-    ) -> Acceptor<'a> {
+    /// A loop that drains its queue as fast as it goes.
+    fn acceptor<'a>(&'a self, listener: &'a OwnedFd, started: &'a Started) -> Acceptor<'a> {
         Acceptor {
             listener: listener.as_fd(),
             rest: &self.rest,
             on_emfile: self.plan.on_emfile,
             reserve: &self.reserve,
-            pause,
+            one_per_turn: false,
+            pace: None,
+            pause: None,
             started,
         }
     }
+}
+
+/// What the first of these futures to end says.
+async fn first_to_end<F: Future>(mut all: Vec<Pin<Box<F>>>) -> F::Output {
+    poll_fn(|context| {
+        for each in &mut all {
+            if let Poll::Ready(said) = each.as_mut().poll(context) {
+                return Poll::Ready(said);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The reserve where the plan wants one. Also proves that connections can have their extra descriptors at all.

@@ -14,6 +14,9 @@ use crate::report::Outcome;
 pub(crate) struct Tally {
     accepted: Cell<u64>,
     shed: Cell<u64>,
+    capped: Cell<u64>,
+    waits_at_max: Cell<u64>,
+    leaked: Cell<u64>,
     held: Cell<u64>,
     held_max: Cell<u64>,
     health_answers: Cell<u64>,
@@ -46,6 +49,26 @@ impl Tally {
         add_one(&self.shed);
     }
 
+    /// Connections open now.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.get()
+    }
+
+    /// A connection was beyond the cap, and closed or ignored.
+    pub(crate) fn capped(&self) {
+        add_one(&self.capped);
+    }
+
+    /// An accept loop rests at the cap.
+    pub(crate) fn waits_at_max(&self) {
+        add_one(&self.waits_at_max);
+    }
+
+    /// A connection that the peer ended stays open here.
+    pub(crate) fn leaked(&self) {
+        add_one(&self.leaked);
+    }
+
     /// A request was answered in full; `health` when the answer was 200.
     pub(crate) fn answered(&self, health: bool) {
         add_one(if health { &self.health_answers } else { &self.other_answers });
@@ -75,6 +98,9 @@ impl Tally {
         Outcome {
             accepted: self.accepted.get(),
             shed: self.shed.get(),
+            capped: self.capped.get(),
+            waits_at_max: self.waits_at_max.get(),
+            leaked: self.leaked.get(),
             held: self.held.get(),
             held_max: self.held_max.get(),
             health_answers: self.health_answers.get(),

@@ -140,6 +140,25 @@ pub(crate) async fn closed(stream: &mut TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// The sockets of this network namespace with this port at their own end (IPv4): state, as `include/net/tcp_states.h` numbers
+/// it, and what waits to be received; for a listener, the length of its accept queue (`proc_net_tcp`). The table is read in
+/// pieces while others change it: a row that comes twice is dropped, one that is missed is there the next time.
+pub(crate) fn sockets(port: u16) -> Result<Vec<(u8, usize)>> {
+    let text = std::fs::read_to_string("/proc/self/net/tcp")?;
+    let ours = format!(":{port:04X}");
+    let mut inodes = std::collections::BTreeSet::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let row: Vec<_> = line.split_whitespace().collect();
+        let [_, local, _, state, queues, _, _, _, _, inode, ..] = row[..] else { continue };
+        if local.ends_with(&ours) && inodes.insert(inode) {
+            let (_, waiting) = queues.split_once(':').context("no queues")?;
+            found.push((u8::from_str_radix(state, 16)?, usize::from_str_radix(waiting, 16)?));
+        }
+    }
+    Ok(found)
+}
+
 /// Lowers the soft limit so that exactly `room` more descriptors can be opened, and returns what it was.
 pub(crate) fn leave_room(room: usize) -> Result<Nofile> {
     use std::os::fd::AsRawFd;
