@@ -31,6 +31,7 @@ fn machine(nofile_hard: u64) -> Machine {
         file_max: 200_000,
         file_nr: 2_000,
         cpus: 2,
+        conntrack_max: None,
         kernel: "6.18.44".to_owned(),
     }
 }

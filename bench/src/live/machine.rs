@@ -25,6 +25,7 @@ pub fn read() -> std::io::Result<Machine> {
         file_max: files.max,
         file_nr: files.allocated,
         cpus: cpus(),
+        conntrack_max: conntrack_max(),
         kernel: uname().release().to_string_lossy().into_owned(),
     })
 }
@@ -40,6 +41,10 @@ pub fn host(machine: &Machine, user_namespace: bool) -> Host {
         nofile_hard: machine.nofile_hard,
         user_namespace,
     }
+}
+
+fn conntrack_max() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?.trim().parse().ok()
 }
 
 fn cpus() -> u32 {

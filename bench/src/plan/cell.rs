@@ -111,8 +111,11 @@ pub struct ProbeSetup {
     pub failure_threshold: u32,
     /// `successThreshold`.
     pub success_threshold: u32,
-    /// The prober's own descriptor limit; `None` for as many as it may have.
+    /// The prober's own soft descriptor limit, lowered once it stands: what it has open stays open, and a number below
+    /// that leaves it without a socket. `None` for as many as it may have.
     pub nofile: Option<u64>,
+    /// The port it asks, where that is not the one listened on; `None` for the health listener's, or else the main one.
+    pub port: Option<u16>,
 }
 
 /// One combination of knob values and everything that follows from it.

@@ -20,6 +20,31 @@ pub enum Fault {
     },
     /// The server has no route to the client's addresses.
     NoRouteBack,
-    /// A packet filter at the client holds back the handshake's final ACKs.
+    /// A packet filter at the client holds back the handshake's final ACKs. What the client sends next, data or a FIN,
+    /// passes and completes the handshake: so it can meet an accept queue that had room for its SYN and is full for its
+    /// ACK. Without a filter both come within microseconds.
     AckHold,
+}
+
+impl Fault {
+    /// Its name in scenario files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConntrackFull => "conntrack-full",
+            Self::SynDrop { .. } => "syn-drop",
+            Self::SynAckLoss { .. } => "synack-loss",
+            Self::NoRouteBack => "no-route-back",
+            Self::AckHold => "ack-hold",
+        }
+    }
+
+    /// Whether client and server must be two namespaces: on loopback there is no way back that could be cut without cutting the way there.
+    #[must_use]
+    pub fn needs_veth(&self) -> bool {
+        match self {
+            Self::ConntrackFull | Self::SynDrop { .. } => false,
+            Self::SynAckLoss { .. } | Self::NoRouteBack | Self::AckHold => true,
+        }
+    }
 }

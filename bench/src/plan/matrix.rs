@@ -1,5 +1,7 @@
 //! From a scenario to its cells: the product of the axes, what is excluded, and one readable id each.
 
+use std::time::Duration;
+
 use brimful_target::limits::Nofile;
 use globset::Glob;
 use indexmap::IndexMap;
@@ -8,9 +10,9 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
-use super::knob::{parse_nofile, print_nofile};
+use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::refusal::Refusal;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, behaviour};
 use super::words::{grouped, quoted};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
@@ -26,7 +28,8 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         let mut cell = base(scenario, id);
         for ((axis, settings), &index) in scenario.axes.iter().zip(&settings).zip(row) {
             let Some(setting) = settings.get(index) else { continue };
-            apply(&mut cell, &axis.knob, &setting.set).map_err(|what| not_applied(&axis.knob, &what))?;
+            apply(&mut cell, &axis.knob, &setting.set, scenario.lifetime)
+                .map_err(|what| not_applied(&axis.knob, &what))?;
             cell.knobs.insert(axis.knob.clone(), setting.clone());
         }
         Ok(cell)
@@ -64,7 +67,7 @@ fn base(scenario: &Scenario, id: String) -> Cell {
         id,
         knobs: IndexMap::new(),
         path: scenario.path,
-        faults: Vec::new(),
+        faults: scenario.faults.clone(),
         sysctls: IndexMap::new(),
         nofile: None,
         target: scenario.target.clone(),
@@ -108,8 +111,8 @@ fn setting(knob: &str, asked: &KnobValue, clamp: bool, nofile_hard: u64) -> Resu
     Ok(KnobSetting { set: print_nofile(lowered), clamped_because: Some(machine), ..as_asked })
 }
 
-/// Puts one value where the run will look for it.
-fn apply(cell: &mut Cell, knob: &str, value: &KnobValue) -> Result<(), String> {
+/// Puts one value where the run will look for it. `lifetime` is that of a load that churns.
+fn apply(cell: &mut Cell, knob: &str, value: &KnobValue, lifetime: Option<Duration>) -> Result<(), String> {
     if let Some(sysctl) = knob.strip_prefix("sysctl.") {
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
@@ -122,6 +125,14 @@ fn apply(cell: &mut Cell, knob: &str, value: &KnobValue) -> Result<(), String> {
         "target.accept" => plan.accept = word(value)?,
         "target.raise-nofile" => plan.raise_nofile = switch(value)?,
         "target.extra-fds-per-connection" => plan.extra_fds_per_connection = number(value)?,
+        "target.accept-rate" => plan.accept_rate = Some(number(value)?),
+        "target.max-connections" => plan.max_connections = Some(number(value)?),
+        "target.answer-delay" => plan.answer_delay = parse_time(value)?,
+        "target.defer-accept" => plan.defer_accept = Some(parse_time(value)?).filter(|span| !span.is_zero()),
+        "target.reuseport-stuck" => plan.reuseport_stuck = number(value)?,
+        "target.leak-one-in" => plan.leak_one_in = number(value)?,
+        "target.cpu" => cell.target.cpu_percent = Some(number(value)?),
+        "load.behaviour" => cell.load.behaviour = behaviour(&value.to_string(), lifetime)?,
         "load.connections" => cell.load.connections = number(value)?,
         "load.source" => cell.load.source = word(value)?,
         _ => return Err("no part of a cell answers to this name".to_owned()),
@@ -150,6 +161,7 @@ fn not_applied(knob: &str, what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use brimful_loadgen::plan::Behaviour;
     use brimful_target::{Accept, OnEmfile};
     use proptest::prelude::*;
 
@@ -157,6 +169,7 @@ mod tests {
     use crate::plan::axis::size;
     use crate::plan::axis::tests::axes;
     use crate::plan::cell::SourceChoice;
+    use crate::plan::fault::Fault;
     use crate::plan::knob::{Scope, all};
     use crate::plan::refusal::Class;
 
@@ -191,9 +204,39 @@ mod tests {
     }
 
     #[test]
+    fn every_fault_reaches_its_place() {
+        let matrix = "lifetime = \"100ms\"\n[target]\nreuseport = 2\n[matrix.target]\naccept = [\"one-per-wakeup\"]\n\
+                      accept-rate = [50]\nmax-connections = [1_000]\nanswer-delay = [\"1s 200ms\"]\ndefer-accept = [\"0s\", \"5s\"]\n\
+                      reuseport-stuck = [1]\nleak-one-in = [4]\ncpu = [5]\n[matrix.load]\nbehaviour = [\"idle\", \"churn\"]\n\
+                      [[fault]]\nkind = \"syn-drop\"\npercent = 60\n[[fault]]\nkind = \"conntrack-full\"\n";
+        let cells = expand(&scenario(matrix), 1_024).unwrap();
+        let ids = ["defer-accept=0s,behaviour=idle", "defer-accept=0s,behaviour=churn"];
+        assert_eq!(ids_of(&cells)[..2], ids);
+        let lifetime = Duration::from_millis(100);
+        assert_eq!(
+            (cells[0].load.behaviour, cells[1].load.behaviour),
+            (Behaviour::Idle, Behaviour::Churn { lifetime })
+        );
+        assert_eq!(cells[0].target.plan.defer_accept, None);
+        let cell = &cells[2];
+        let plan = &cell.target.plan;
+        assert_eq!(
+            (plan.accept, plan.accept_rate, plan.max_connections),
+            (Accept::OnePerWakeup, Some(50), Some(1_000))
+        );
+        assert_eq!(plan.answer_delay, Duration::from_millis(1_200));
+        assert_eq!(cell.knobs["target.answer-delay"].asked, KnobValue::Word("1200ms".into()));
+        assert_eq!(plan.defer_accept, Some(Duration::from_secs(5)));
+        assert_eq!((plan.reuseport, plan.reuseport_stuck, plan.leak_one_in), (2, 1, 4));
+        assert_eq!(cell.target.cpu_percent, Some(5));
+        assert_eq!(cell.faults, [Fault::SynDrop { percent: 60 }, Fault::ConntrackFull]);
+    }
+
+    #[test]
     fn every_knob_of_the_table_that_is_no_sysctl_can_be_applied() {
         for knob in all().filter(|knob| !matches!(knob.scope, Scope::NetworkNamespace | Scope::HostWide)) {
-            let error = apply(&mut base(&scenario(""), String::new()), knob.name, &KnobValue::Word("\0".into()));
+            let mut cell = base(&scenario(""), String::new());
+            let error = apply(&mut cell, knob.name, &KnobValue::Word("\0".into()), None);
             assert_ne!(error.unwrap_err(), "no part of a cell answers to this name", "{}", knob.name);
         }
     }

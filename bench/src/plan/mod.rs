@@ -1,11 +1,13 @@
 //! What will happen: scenario files, knobs, the matrix and what it costs. Pure: no clock, file, environment or socket.
 //!
 //! In the order in which data flows: a file's text becomes a [`scenario::Scenario`], its axes a list of
-//! [`cell::Cell`]s ([`matrix`]), each cell concrete addresses ([`topology`]) and a price ([`cost`]).
+//! [`cell::Cell`]s ([`matrix`]), each cell concrete addresses ([`topology`]) and a price ([`cost`]), and the limit
+//! that it should meet first ([`predict`]).
 
 pub mod cell;
 pub mod expect;
 pub mod fault;
+pub mod need;
 pub mod refusal;
 
 pub mod knob;
@@ -17,8 +19,12 @@ pub mod catalogue;
 
 pub mod matrix;
 
+mod crowd;
+
 pub mod topology;
 
 pub mod cost;
+
+pub mod predict;
 
 mod words;

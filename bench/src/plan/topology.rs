@@ -5,17 +5,19 @@
 //! | loopback, IPv4 | as in the scenario; `0.0.0.0` is reached at 127.0.0.1 | 127.1.0.1 and following |
 //! | loopback, IPv6 | `[::1]`; `[::]` is reached at ::1 | `fd88::1` and following, added to `lo` |
 //! | veth | 10.88.0.1/16 | 10.88.128.1 and following, the /17 local to the client |
+//! | veth, half-open | 10.88.0.1/16 | 10.88.64.1 and following, a /24 local to the client whose neighbours are bogus at the server |
 //!
 //! The probe's own port is left to the kernel, as the kubelet's is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use brimful_loadgen::plan::{LoadPlan, OWN_DESCRIPTORS, Sources, shards_needed};
+use brimful_loadgen::plan::{Behaviour, LoadPlan, OWN_DESCRIPTORS, Sources, shards_needed};
 use brimful_loadgen::probe::ProbePlan;
 use brimful_target::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Path, SourceChoice};
+use super::crowd::open_at_once;
 use super::refusal::Refusal;
 use super::words::grouped;
 
@@ -37,6 +39,17 @@ pub const VETH_SOURCES_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 0);
 pub const VETH_SOURCES_PREFIX: u8 = 17;
 /// The first source address of the load over veth.
 pub const VETH_SOURCES: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 1);
+/// The network, of [`GHOST_PREFIX`] bits, that half-open load comes from. The sandbox makes it local to the client, and at
+/// the server gives each address that the load uses a permanent neighbour entry with a link address that nobody has:
+/// the SYN arrives, the SYN-ACK leaves for nowhere. It is on-link for the server ([`VETH_PREFIX`]), so it needs no route.
+pub const GHOST_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 88, 64, 0);
+/// Bits of [`GHOST_NETWORK`].
+pub const GHOST_PREFIX: u8 = 24;
+/// The first source address of half-open load.
+pub const GHOST_SOURCES: Ipv4Addr = Ipv4Addr::new(10, 88, 64, 1);
+/// Addresses of [`GHOST_NETWORK`] that a load can use: each costs an entry of the host's one neighbour table, though a
+/// permanent one is not counted against its limit (`net/core/neighbour.c`, `neigh_update_gc_list`).
+pub const GHOSTS_MOST: u32 = 254;
 /// Source ports begin above the privileged ones.
 pub const FIRST_PORT: u16 = 1_024;
 /// `net.ipv4.ip_local_port_range` of a fresh network namespace (`net/ipv4/af_inet.c`, `inet_init_net`).
@@ -109,11 +122,12 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
         )
         .in_cell(&cell.id));
     }
-    let shards = shards_needed(cell.load.connections, nofile_hard);
+    let shards = shards_needed(open_at_once(&cell.load), nofile_hard);
     let sources = match cell.load.source {
         SourceChoice::Kernel => Sources::Kernel,
         SourceChoice::Auto => named_sources(cell, health, listened(&targets)),
     };
+    refuse_too_many_ghosts(cell, &sources)?;
     let load = LoadPlan {
         connections: cell.load.connections,
         shards,
@@ -124,7 +138,7 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
     };
     let probe = ProbePlan {
         action: cell.probe.action.clone(),
-        address: health,
+        address: cell.probe.port.map_or(health, |port| SocketAddr::new(health.ip(), port)),
         period: cell.probe.period,
         timeout: cell.probe.timeout,
         initial_delay: cell.probe.initial_delay,
@@ -157,8 +171,23 @@ fn listened(targets: &[Plan]) -> Vec<u16> {
     ports
 }
 
+fn refuse_too_many_ghosts(cell: &Cell, sources: &Sources) -> Result<(), Refusal> {
+    match sources {
+        Sources::Named { addresses, .. } if cell.load.behaviour == Behaviour::HalfOpen && *addresses > GHOSTS_MOST => {
+            Err(Refusal::scenario(
+                format!("half-open load from {addresses} addresses, at most {GHOSTS_MOST} are there"),
+                "ask for fewer connections, or leave `net.ipv4.ip_local_port_range` as it is",
+            )
+            .about("load.connections")
+            .in_cell(&cell.id))
+        }
+        Sources::Named { .. } | Sources::Kernel => Ok(()),
+    }
+}
+
 fn named_sources(cell: &Cell, health: SocketAddr, skip: Vec<u16>) -> Sources {
     let first = match (cell.path, health.ip()) {
+        (Path::Veth, _) if cell.load.behaviour == Behaviour::HalfOpen => IpAddr::V4(GHOST_SOURCES),
         (Path::Veth, _) => IpAddr::V4(VETH_SOURCES),
         (Path::Loopback, IpAddr::V4(_)) => IpAddr::V4(LOOPBACK_SOURCES),
         (Path::Loopback, IpAddr::V6(_)) => IpAddr::V6(LOOPBACK6_SOURCES),
@@ -222,8 +251,9 @@ mod tests {
     use crate::plan::scenario::Scenario;
 
     fn layout(more: &str, connections: u64, nofile_hard: u64) -> Layout {
-        let text =
-            format!("question = \"?\"\n{more}\n[load]\nconnections = {connections}\nramp = \"1s\"\nhold = \"1s\"\n");
+        let text = format!(
+            "question = \"?\"\nload.connections = {connections}\nload.ramp = \"1s\"\nload.hold = \"1s\"\n{more}\n"
+        );
         let scenario = Scenario::parse("t.toml", &text).unwrap();
         resolve(&expand(&scenario, 1 << 20).unwrap()[0], nofile_hard).unwrap()
     }
@@ -275,6 +305,34 @@ mod tests {
             let Sources::Named { first, .. } = layout.load.sources else { panic!() };
             assert_eq!(first, source.parse::<IpAddr>().unwrap());
         }
+    }
+
+    #[test]
+    fn half_open_load_comes_from_the_ghosts() {
+        let more = "topology.path = \"veth\"\nmatrix.load.behaviour = [\"half-open\"]";
+        let half_open = layout(more, 100_000, 20_000);
+        let Sources::Named { first, addresses, .. } = half_open.load.sources else { panic!() };
+        assert_eq!((first, addresses), (GHOST_SOURCES.into(), 4));
+        assert_eq!(half_open.load.shards, 6);
+        let narrow = format!("{more}\nmatrix.sysctl.\"net.ipv4.ip_local_port_range\" = [\"2049 64511\"]");
+        let text = format!("question = \"?\"\n{narrow}\n[load]\nconnections = 300_000\nramp = \"1s\"\nhold = \"1s\"\n");
+        let cells = expand(&Scenario::parse("t.toml", &text).unwrap(), 20_000).unwrap();
+        assert_eq!(
+            resolve(&cells[0], 20_000).unwrap_err().what,
+            "half-open load from 293 addresses, at most 254 are there"
+        );
+    }
+
+    #[test]
+    fn churn_needs_processes_for_what_is_open_at_once() {
+        let churn = layout("matrix.load.behaviour = [\"churn\"]\nload.lifetime = \"100ms\"", 10, 1_024);
+        assert_eq!((churn.load.shards, churn.load.connections), (1, 10));
+    }
+
+    #[test]
+    fn a_probe_may_ask_a_port_that_nobody_listens_on() {
+        let layout = layout("[probe]\nport = 9_099", 10, 1_024);
+        assert_eq!((layout.probe.address, layout.ports()), (at("127.0.0.1:9099"), vec![23_380]));
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl World {
                 failure_threshold: plan.failure_threshold,
                 success_threshold: plan.success_threshold,
                 nofile: None,
+                port: None,
             },
         }
     }

@@ -1,6 +1,8 @@
 //! Refuses before anything starts what would only end in an error of the machine, or in a finding about it.
 
-use super::{BYTES_PER_PROCESS, Cost, Machine, OWN_DESCRIPTORS, asked_and_set, bytes_each, cost, files_each};
+use super::{
+    BYTES_PER_PROCESS, Cost, Machine, OWN_DESCRIPTORS, asked_and_set, bytes_each, cost, files_each, target_files_each,
+};
 use crate::plan::cell::{Cell, SourceChoice};
 use crate::plan::refusal::Refusal;
 use crate::plan::words::{bytes, grouped};
@@ -50,7 +52,7 @@ fn unplanned_limit(cell: &Cell, cost: &Cost, _: &Machine) -> Option<Refusal> {
         return None;
     }
     let plan = &cell.target.plan;
-    let each = 1 + u64::from(plan.extra_fds_per_connection);
+    let each = target_files_each(cell);
     let fits = cost.target_limit.saturating_sub(OWN_DESCRIPTORS) / each * cost.target_processes;
     let how = if plan.raise_nofile { "raised to the hard limit, would still have" } else { "would be born with" };
     let own = if plan.raise_nofile { "" } else { ", brimful's own soft limit" };
@@ -69,21 +71,41 @@ fn unplanned_limit(cell: &Cell, cost: &Cost, _: &Machine) -> Option<Refusal> {
     )
 }
 
-fn memory(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
+/// How many connections at once fit into a machine's memory; `None` for a cell that cannot be priced.
+pub(in crate::plan) fn memory_fits(cell: &Cell, machine: &Machine) -> Option<u64> {
+    let cost = cost(cell, machine).ok()?;
+    let each = bytes_each(cell);
+    let fixed = cost.memory_bytes.saturating_sub(cost.open_at_once * each);
+    Some(memory_allowed(machine).saturating_sub(fixed) / each)
+}
+
+/// How many connections at once a machine has open files for; `None` for a cell that cannot be priced.
+pub(in crate::plan) fn files_fit(cell: &Cell, machine: &Machine) -> Option<u64> {
+    let cost = cost(cell, machine).ok()?;
+    let each = files_each(cell);
+    let fixed = cost.files.saturating_sub(cost.open_at_once * each);
+    Some(machine.file_max.saturating_sub(machine.file_nr).saturating_sub(fixed) / each)
+}
+
+fn memory_allowed(machine: &Machine) -> u64 {
     // Divided first: the product of a terabyte and a percentage still fits, but nothing says how much memory there is.
-    let allowed = machine.memory_available_bytes / 100 * MEMORY_SHARE;
+    machine.memory_available_bytes / 100 * MEMORY_SHARE
+}
+
+fn memory(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
+    let allowed = memory_allowed(machine);
     if cost.memory_bytes <= allowed {
         return None;
     }
     let each = bytes_each(cell);
-    let fixed = cost.memory_bytes - cell.load.connections * each;
+    let fixed = cost.memory_bytes.saturating_sub(cost.open_at_once * each);
     Some(
         Refusal::machine(
             format!(
-                "needs {} of memory ({} connections × {} bytes + {} for processes), and {MEMORY_SHARE} % of the {} available \
+                "needs {} of memory ({} connections × {} bytes + {} besides), and {MEMORY_SHARE} % of the {} available \
                  are {}; at most {} connections would fit",
                 bytes(cost.memory_bytes),
-                grouped(cell.load.connections),
+                grouped(cost.open_at_once),
                 grouped(each),
                 bytes(fixed),
                 bytes(machine.memory_available_bytes),
@@ -102,14 +124,14 @@ fn files(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
         return None;
     }
     let each = files_each(cell);
-    let fixed = cost.files - cell.load.connections * each;
+    let fixed = cost.files.saturating_sub(cost.open_at_once * each);
     Some(
         Refusal::machine(
             format!(
-                "needs {} open files ({} connections × {each} + {} for processes), and fs.file-max {} less {} already open \
+                "needs {} open files ({} connections × {each} + {} besides), and fs.file-max {} less {} already open \
                  leaves {}; at most {} connections would fit",
                 grouped(cost.files),
-                grouped(cell.load.connections),
+                grouped(cost.open_at_once),
                 grouped(fixed),
                 grouped(machine.file_max),
                 grouped(machine.file_nr),
@@ -190,7 +212,7 @@ mod tests {
         let small = Machine { memory_available_bytes: 100 << 20, ..machine() };
         let refusal = one(&cells(ENOUGH, 12_000), &small);
         assert_eq!(refusal.class, Class::Machine);
-        insta::assert_snapshot!(refusal, @"cell `base`: needs 105.7 MiB of memory (12,000 connections × 6,444 bytes + 32.0 MiB for processes), and 90 % of the 100.0 MiB available are 90.0 MiB; at most 9,437 connections would fit");
+        insta::assert_snapshot!(refusal, @"cell `base`: needs 105.7 MiB of memory (12,000 connections × 6,444 bytes + 32.0 MiB besides), and 90 % of the 100.0 MiB available are 90.0 MiB; at most 9,437 connections would fit");
         assert!(feasible(&cells(ENOUGH, 9_437), &small).is_empty());
         assert!(!feasible(&cells(ENOUGH, 9_438), &small).is_empty());
     }

@@ -6,13 +6,17 @@ mod table;
 use std::time::Duration;
 
 use brimful_loadgen::address::capacity;
-use brimful_loadgen::plan::Sources;
+use brimful_loadgen::plan::{Behaviour, Sources};
+use brimful_target::{Accept, AtMax};
 
 use super::cell::{Cell, KnobValue};
+use super::crowd::open_at_once;
+use super::fault::Fault;
 use super::refusal::Refusal;
 use super::topology::{Layout, kernel_range, resolve};
 
 pub use feasible::feasible;
+pub(super) use feasible::{files_fit, memory_fits};
 pub use table::table;
 
 /// Kernel memory of one connection with both ends on this machine, in bytes: measured 5.1 to 6.1 GB for a million.
@@ -23,12 +27,23 @@ pub const USER_BYTES_PER_CONNECTION: u64 = 300;
 pub const BYTES_PER_EXTRA_FD: u64 = 512;
 /// A worker process without any connection, in bytes.
 pub const BYTES_PER_PROCESS: u64 = 8 * 1024 * 1024;
+/// Kernel memory of one half-open connection, in bytes: the client's socket (`struct tcp_sock` and its file, about 3 KiB)
+/// and the server's `struct tcp_request_sock` (320 bytes).
+pub const KERNEL_BYTES_PER_HALF_OPEN: u64 = 3_500;
+/// Kernel memory of a connection in `TIME_WAIT`, in bytes: a `struct tcp_timewait_sock` and its share of a bind bucket.
+pub const BYTES_PER_TIME_WAIT: u64 = 512;
+/// Kernel memory of an entry in the connection-tracking table, in bytes: about 80 MiB were measured for 262,144.
+pub const BYTES_PER_CONNTRACK_ENTRY: u64 = 320;
+/// `net.netfilter.nf_conntrack_max` of a machine that was not asked, in entries: the default above 4 GiB of memory.
+pub const CONNTRACK_MAX_DEFAULT: u64 = 262_144;
 /// Descriptors of a worker that are no connections: standard streams, epoll, eventfd, listeners, pipes.
 pub const OWN_DESCRIPTORS: u64 = 16;
 /// Processes of a cell besides target and load: the sandbox and the probe.
 pub const OTHER_PROCESSES: u64 = 2;
 /// Making namespaces and starting processes, for each cell.
 const SETUP: Duration = Duration::from_millis(500);
+/// Filling a thousand entries of the connection-tracking table: 2.0 s were measured for 262,144.
+const FILL_PER_THOUSAND: Duration = Duration::from_millis(10);
 /// Closing one connection at both ends: 12 to 16 s were measured for a million.
 const TEARDOWN_EACH: Duration = Duration::from_micros(16);
 
@@ -47,6 +62,8 @@ pub struct Machine {
     pub file_nr: u64,
     /// Processors that brimful may run on.
     pub cpus: u32,
+    /// `net.netfilter.nf_conntrack_max`, in entries; `None` where connection tracking is not loaded or could not be read.
+    pub conntrack_max: Option<u64>,
     /// `uname -r`.
     pub kernel: String,
 }
@@ -66,6 +83,8 @@ pub struct Cost {
     pub load_processes: u64,
     /// Descriptors of the busiest load process.
     pub load_descriptors: u64,
+    /// Connections that are there at the same time, each with its descriptors and its memory.
+    pub open_at_once: u64,
     /// Descriptors of the probe.
     pub probe_descriptors: u64,
     /// Open files over all processes of the cell.
@@ -85,40 +104,93 @@ pub struct Cost {
 pub fn cost(cell: &Cell, machine: &Machine) -> Result<Cost, Refusal> {
     let layout = resolve(cell, machine.nofile_hard)?;
     let connections = cell.load.connections;
-    let extra = u64::from(cell.target.plan.extra_fds_per_connection);
+    let open = open_at_once(&cell.load);
     let target_processes = u64::from(cell.target.shards.max(1));
     let load_processes = u64::from(layout.load.shards);
     let processes = target_processes + load_processes + OTHER_PROCESSES;
-    let teardown = TEARDOWN_EACH.saturating_mul(u32::try_from(connections).unwrap_or(u32::MAX));
+    let teardown = TEARDOWN_EACH.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX));
     Ok(Cost {
-        time: SETUP + cell.duration() + teardown,
+        time: SETUP + fill_time(cell, machine) + cell.duration() + teardown,
         target_processes,
-        target_descriptors: connections.div_ceil(target_processes) * (1 + extra) + OWN_DESCRIPTORS,
+        target_descriptors: target_connections(cell).div_ceil(target_processes) * target_files_each(cell)
+            + OWN_DESCRIPTORS,
         target_limit: target_limit(cell, machine),
         load_processes,
-        load_descriptors: connections.div_ceil(load_processes) + OWN_DESCRIPTORS,
+        load_descriptors: open.div_ceil(load_processes) + OWN_DESCRIPTORS,
+        open_at_once: open,
         probe_descriptors: 1 + OWN_DESCRIPTORS,
-        files: connections * files_each(cell) + processes * OWN_DESCRIPTORS,
-        memory_bytes: connections * bytes_each(cell) + processes * BYTES_PER_PROCESS,
+        files: open * files_each(cell) + leaked(cell) * target_files_each(cell) + processes * OWN_DESCRIPTORS,
+        memory_bytes: open * bytes_each(cell) + apart_bytes(cell, machine) + processes * BYTES_PER_PROCESS,
         ports_used: connections,
         ports_available: ports_available(cell, &layout),
     })
 }
 
-/// Open files of one connection: both ends, and what the server opens besides.
-fn files_each(cell: &Cell) -> u64 {
-    2 + u64::from(cell.target.plan.extra_fds_per_connection)
+/// Connections that the target would hold at most if nothing stopped it: none of a half-open load, and none where it
+/// never accepts; those it leaks come on top, and its own cap ends both.
+fn target_connections(cell: &Cell) -> u64 {
+    let plan = &cell.target.plan;
+    if cell.load.behaviour == Behaviour::HalfOpen || plan.accept == Accept::Dead {
+        return 0;
+    }
+    let all = open_at_once(&cell.load).saturating_add(leaked(cell)).min(cell.load.connections);
+    match (plan.max_connections, plan.at_max) {
+        (Some(cap), AtMax::Wait | AtMax::Close) => all.min(u64::from(cap) * u64::from(cell.target.shards)),
+        (Some(_), AtMax::Ignore) | (None, _) => all,
+    }
 }
 
-/// Memory of one connection, in bytes.
+/// Connections that the target never closes although their peers have.
+fn leaked(cell: &Cell) -> u64 {
+    match (cell.load.behaviour, u64::from(cell.target.plan.leak_one_in)) {
+        (Behaviour::Churn { .. }, one_in @ 1..) => cell.load.connections / one_in,
+        (Behaviour::Churn { .. } | Behaviour::Idle | Behaviour::HalfOpen, _) => 0,
+    }
+}
+
+/// Descriptors that one connection costs the target.
+pub(super) fn target_files_each(cell: &Cell) -> u64 {
+    1 + u64::from(cell.target.plan.extra_fds_per_connection)
+}
+
+/// Open files of one connection: both ends, and what the server opens besides. A half-open one has a client's end only.
+fn files_each(cell: &Cell) -> u64 {
+    match cell.load.behaviour {
+        Behaviour::HalfOpen => 1,
+        Behaviour::Idle | Behaviour::Churn { .. } => 1 + target_files_each(cell),
+    }
+}
+
+/// Memory of one open connection, in bytes.
 fn bytes_each(cell: &Cell) -> u64 {
-    KERNEL_BYTES_PER_CONNECTION
-        + USER_BYTES_PER_CONNECTION
-        + u64::from(cell.target.plan.extra_fds_per_connection) * BYTES_PER_EXTRA_FD
+    let kernel = match cell.load.behaviour {
+        Behaviour::HalfOpen => KERNEL_BYTES_PER_HALF_OPEN,
+        Behaviour::Idle | Behaviour::Churn { .. } => KERNEL_BYTES_PER_CONNECTION,
+    };
+    kernel + USER_BYTES_PER_CONNECTION + u64::from(cell.target.plan.extra_fds_per_connection) * BYTES_PER_EXTRA_FD
+}
+
+/// Memory that does not grow with the connections open at once, in bytes: what churn leaves behind for a minute, and a full table.
+fn apart_bytes(cell: &Cell, machine: &Machine) -> u64 {
+    let left_behind = match cell.load.behaviour {
+        Behaviour::Churn { .. } => cell.load.connections * BYTES_PER_TIME_WAIT + leaked(cell) * bytes_each(cell),
+        Behaviour::Idle | Behaviour::HalfOpen => 0,
+    };
+    left_behind + conntrack_entries(cell, machine) * BYTES_PER_CONNTRACK_ENTRY
+}
+
+/// Entries that are put into the connection-tracking table.
+fn conntrack_entries(cell: &Cell, machine: &Machine) -> u64 {
+    if cell.faults.contains(&Fault::ConntrackFull) { machine.conntrack_max.unwrap_or(CONNTRACK_MAX_DEFAULT) } else { 0 }
+}
+
+fn fill_time(cell: &Cell, machine: &Machine) -> Duration {
+    let thousands = conntrack_entries(cell, machine).div_ceil(1_000);
+    FILL_PER_THOUSAND.saturating_mul(u32::try_from(thousands).unwrap_or(u32::MAX))
 }
 
 /// The soft descriptor limit of the target: the cell's, or brimful's own, raised where the server raises it.
-fn target_limit(cell: &Cell, machine: &Machine) -> u64 {
+pub(super) fn target_limit(cell: &Cell, machine: &Machine) -> u64 {
     let (soft, hard) = match cell.nofile {
         Some(limits) => (limits.soft, limits.hard),
         None => (machine.nofile_soft, machine.nofile_hard),
@@ -157,13 +229,15 @@ pub(in crate::plan) mod tests {
             file_max: 2_000_000,
             file_nr: 1_000,
             cpus: 2,
+            conntrack_max: Some(262_144),
             kernel: "6.18.44".to_owned(),
         }
     }
 
     pub(in crate::plan) fn cells(more: &str, connections: u64) -> Vec<Cell> {
-        let text =
-            format!("question = \"?\"\n{more}\n[load]\nconnections = {connections}\nramp = \"3s\"\nhold = \"8s\"\n");
+        let text = format!(
+            "question = \"?\"\nload.connections = {connections}\nload.ramp = \"3s\"\nload.hold = \"8s\"\n{more}\n"
+        );
         let scenario = Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"));
         expand(&scenario, machine().nofile_hard).unwrap()
     }
@@ -177,6 +251,37 @@ pub(in crate::plan) mod tests {
         assert_eq!(cost.files, 24_064);
         assert_eq!(cost.memory_bytes, 12_000 * 6_444 + 4 * BYTES_PER_PROCESS);
         assert_eq!((cost.ports_used, cost.ports_available), (12_000, 31_743));
+    }
+
+    #[test]
+    fn half_open_connections_cost_the_server_no_descriptor() {
+        let cell = &cells("topology.path = \"veth\"\nmatrix.load.behaviour = [\"half-open\"]", 1_000)[0];
+        let cost = cost(cell, &machine()).unwrap();
+        assert_eq!((cost.target_descriptors, cost.load_descriptors), (16, 1_016));
+        assert_eq!((cost.files, cost.memory_bytes), (1_000 + 4 * 16, 1_000 * 3_800 + 4 * BYTES_PER_PROCESS));
+    }
+
+    #[test]
+    fn churn_costs_what_is_open_and_what_is_left_behind() {
+        let more = "matrix.load.behaviour = [\"churn\"]\nmatrix.target.leak-one-in = [4]\nload.lifetime = \"200ms\"";
+        let cost = cost(&cells(more, 3_000)[0], &machine()).unwrap();
+        assert_eq!((cost.open_at_once, cost.load_descriptors), (1_201, 1_217));
+        assert_eq!(cost.target_descriptors, 1_201 + 750 + 16);
+        assert_eq!((cost.ports_used, cost.files), (3_000, 2 * 1_201 + 750 + 4 * 16));
+        assert_eq!(cost.memory_bytes, (1_201 + 750) * 6_444 + 3_000 * 512 + 4 * BYTES_PER_PROCESS);
+    }
+
+    #[test]
+    fn a_full_connection_tracking_table_costs_time_and_memory() {
+        let full = &cells("[[fault]]\nkind = \"conntrack-full\"", 100)[0];
+        let plain = cost(&cells("", 100)[0], &machine()).unwrap();
+        let small = Machine { conntrack_max: Some(1_000), ..machine() };
+        let unknown = Machine { conntrack_max: None, ..machine() };
+        let said = |machine: &Machine| {
+            let cost = cost(full, machine).unwrap();
+            ((cost.time - plain.time).as_millis(), (cost.memory_bytes - plain.memory_bytes) >> 20)
+        };
+        assert_eq!((said(&machine()), said(&unknown), said(&small)), ((2_630, 80), (2_630, 80), (10, 0)));
     }
 
     #[test]

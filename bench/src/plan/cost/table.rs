@@ -6,15 +6,16 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{Cost, Machine, asked_and_set, cost};
 use crate::plan::cell::Cell;
+use crate::plan::predict::predict;
 use crate::plan::refusal::Refusal;
 use crate::plan::words::{bytes, grouped, time};
 
 /// Wide enough that nothing is wrapped: a wrapped id cannot be copied.
-const HEADER: [&str; 7] = ["cell", "knobs", "time", "target fds", "load fds", "memory", "ports"];
+const HEADER: [&str; 8] = ["cell", "knobs", "first limit", "time", "target fds", "load fds", "memory", "ports"];
 
 /// The cells of a scenario with what each costs on this machine, and the time of `blocks` runs of all of them beneath.
 ///
-/// Descriptors are those of the busiest process; the target's stand against its limit, and `× n` is the number of processes.
+/// The first limit is the one that [`predict`] says the load meets first. Descriptors are those of the busiest process; the target's stand against its limit, and `× n` is the number of processes.
 ///
 /// # Errors
 /// What [`cost`] says of the first cell that cannot be priced.
@@ -25,9 +26,9 @@ pub fn table(cells: &[Cell], machine: &Machine, blocks: u32) -> Result<String, R
     for cell in cells {
         let cost = cost(cell, machine)?;
         total += cost.time;
-        table.add_row(row(cell, &cost));
+        table.add_row(row(cell, &cost, predict(cell, machine).to_string()));
     }
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let count = if cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", grouped(cells.len() as u64)) };
@@ -36,10 +37,11 @@ pub fn table(cells: &[Cell], machine: &Machine, blocks: u32) -> Result<String, R
     Ok(format!("{}\n\n{count}, {blocks_said}: about {}", table.trim_fmt(), time(total)))
 }
 
-fn row(cell: &Cell, cost: &Cost) -> [String; 7] {
+fn row(cell: &Cell, cost: &Cost, first_limit: String) -> [String; 8] {
     [
         cell.id.clone(),
         knobs(cell),
+        first_limit,
         time(rounded(cost.time)),
         processes(
             cost.target_processes,

@@ -15,11 +15,15 @@ use super::words;
 
 pub use nofile::{parse_nofile, print_nofile};
 pub use sysctl::{SysctlNameError, canonical_sysctl, sysctl_path};
-pub use values::Values;
+pub use values::{Values, parse_time};
 
 /// Bounds and words that scenario files share with the table.
 pub(super) mod limits {
-    pub(in crate::plan) use super::table::{ACCEPT, BACKLOG_MOST, CONNECTIONS_MOST, EXTRA_FDS_MOST, ON_EMFILE, SOURCE};
+    pub(in crate::plan) use super::nofile::MOST as NOFILE_MOST;
+    pub(in crate::plan) use super::table::{
+        ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, BEHAVIOUR, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST,
+        EXTRA_FDS_MOST, LEAK_MOST, ON_EMFILE, REUSEPORT_MOST, SOURCE,
+    };
 }
 
 /// How far a knob reaches, and so who may set it.
@@ -62,7 +66,7 @@ pub enum Kubernetes {
     Unsafe,
     /// Only whoever owns the node can set it.
     NodeOnly,
-    /// Kubernetes has no field for it.
+    /// It is no sysctl or ulimit, so the question does not come up; `set_in` says where it is set.
     NotApplicable,
 }
 

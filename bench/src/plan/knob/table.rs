@@ -1,8 +1,14 @@
 //! The rows. Scopes and Kubernetes' opinion were measured and read on Linux 6.18 and Kubernetes 1.30 to 1.36; what each
 //! kernel reads when is in `Documentation/networking/ip-sysctl.rst` and the functions named in the rows.
 
+use std::time::Duration;
+
 use super::{Knob, Kubernetes, Scope, TakesEffect, Values};
-use crate::plan::expect::CauseName::{self, AcceptQueue, AcceptorStalled, FdLimit, GeneratorBound, SynQueue};
+use crate::plan::expect::CauseName::{
+    self, AcceptQueue, AcceptorStalled, AcceptorThrottled, AppConnectionCap, ConntrackFull, DeferAccept, FdLeak,
+    FdLimit, FileMax, GeneratorBound, LocalPorts, NeighbourTable, ReuseportSkew, SlowAnswer, SoftirqBacklog, SynQueue,
+    SynQueueThreeQuarterRule, TcpMem,
+};
 use TakesEffect::{Live, NextConnection, NextListen, ProcessStart};
 
 /// The largest `backlog` that `listen(2)` takes as what it says: it is an `int`.
@@ -14,7 +20,23 @@ pub(in crate::plan) const EXTRA_FDS_MOST: u64 = 64;
 /// Words of `target.on-emfile`.
 pub(in crate::plan) const ON_EMFILE: &[&str] = &["spin", "sleep", "reserve-fd", "exit", "stop-accepting"];
 /// Words of `target.accept`.
-pub(in crate::plan) const ACCEPT: &[&str] = &["drain", "dead"];
+pub(in crate::plan) const ACCEPT: &[&str] = &["drain", "one-per-wakeup", "dead"];
+/// Words of `target.at-max`.
+pub(in crate::plan) const AT_MAX: &[&str] = &["wait", "close", "ignore"];
+/// The most connections a second that a throttled acceptor can be asked for; one core accepts about a fifth of it.
+pub(in crate::plan) const ACCEPT_RATE_MOST: u64 = 1_000_000;
+/// The rarest leak: one in a million closed connections.
+pub(in crate::plan) const LEAK_MOST: u64 = 1_000_000;
+/// The longest time an answer can be held back.
+pub(in crate::plan) const DELAY_MOST: Duration = Duration::from_secs(24 * 3600);
+/// The longest deferral; the kernel counts it in retransmissions of two minutes at most (`net/ipv4/tcp.c`, `secs_to_retrans`).
+pub(in crate::plan) const DEFER_MOST: Duration = Duration::from_secs(3600);
+/// The most sockets that share a port.
+pub(in crate::plan) const REUSEPORT_MOST: u64 = 64;
+/// The most processor time, in per cent of one: 64 of them.
+pub(in crate::plan) const CPU_MOST: u64 = 6_400;
+/// Words of `load.behaviour`.
+pub(in crate::plan) const BEHAVIOUR: &[&str] = &["idle", "half-open", "churn"];
 /// Words of `load.source`.
 pub(in crate::plan) const SOURCE: &[&str] = &["auto", "kernel"];
 
@@ -123,6 +145,64 @@ pub(super) const KNOBS: &[Knob] = &[
     ),
     program("target.accept", ProcessStart, Values::Words(ACCEPT), &[AcceptorStalled], "", "the program's accept loop"),
     program(
+        "target.accept-rate",
+        ProcessStart,
+        Values::Count { least: 1, most: ACCEPT_RATE_MOST },
+        &[AcceptorStalled],
+        "",
+        "the program: whatever each accepted connection is made to wait for (a lock, a log, a look-up)",
+    ),
+    program(
+        "target.max-connections",
+        ProcessStart,
+        Values::Count { least: 1, most: CONNECTIONS_MOST },
+        &[AppConnectionCap],
+        "health checks count as well",
+        "the program's own setting (maxConnections, worker_connections and the like)",
+    ),
+    program(
+        "target.answer-delay",
+        ProcessStart,
+        Values::Time { least: Duration::ZERO, most: DELAY_MOST, whole_seconds: false },
+        &[SlowAnswer],
+        "",
+        "the program's health handler; or timeoutSeconds of the probe, if the answer may take that long",
+    ),
+    program(
+        "target.defer-accept",
+        NextListen,
+        Values::Time { least: Duration::ZERO, most: DEFER_MOST, whole_seconds: true },
+        &[DeferAccept],
+        "rounded up to a number of SYN-ACK retransmissions (1, 3, 7, 15, 31 ... s); 0s leaves it off",
+        "the TCP_DEFER_ACCEPT option on the program's listener (nginx: `listen ... deferred`)",
+    ),
+    program(
+        "target.reuseport-stuck",
+        ProcessStart,
+        Values::Count { least: 0, most: REUSEPORT_MOST - 1 },
+        &[ReuseportSkew],
+        "fewer than `target.reuseport`",
+        "the program: every socket of a SO_REUSEPORT group needs somebody who accepts from it",
+    ),
+    program(
+        "target.leak-one-in",
+        ProcessStart,
+        Values::Count { least: 0, most: LEAK_MOST },
+        &[FdLeak],
+        "0 leaks nothing",
+        "the program: close what the peer has closed",
+    ),
+    Knob {
+        name: "target.cpu",
+        scope: Scope::Process,
+        takes_effect: Live,
+        values: Values::Count { least: 1, most: CPU_MOST },
+        clamp: "in per cent of one processor; a quota in each tenth of a second, so what is used up early is missing until its end",
+        kubernetes: Kubernetes::NotApplicable,
+        answers: &[AcceptorThrottled],
+        set_in: "resources.limits.cpu of the container; CPUQuota= of the unit",
+    },
+    program(
         "target.raise-nofile",
         ProcessStart,
         Values::Switch,
@@ -145,6 +225,12 @@ pub(super) const KNOBS: &[Knob] = &[
         &[GeneratorBound],
         "`kernel` searches ip_local_port_range: quadratic in what is held, and bounded for each address, destination and port",
     ),
+    load(
+        "load.behaviour",
+        Values::Words(BEHAVIOUR),
+        &[SynQueue, SynQueueThreeQuarterRule, LocalPorts],
+        "`half-open` needs two namespaces, `churn` a lifetime",
+    ),
     netns(
         "sysctl.net.core.somaxconn",
         Kubernetes::Unsafe,
@@ -158,7 +244,7 @@ pub(super) const KNOBS: &[Knob] = &[
         Kubernetes::Unsafe,
         Live,
         INT,
-        &[SynQueue],
+        &[SynQueueThreeQuarterRule],
         "read only while tcp_syncookies is 0, and then a quarter is kept for peers known from before (net/ipv4/tcp_input.c, \
          tcp_conn_request)",
     ),
@@ -167,7 +253,7 @@ pub(super) const KNOBS: &[Knob] = &[
         Kubernetes::Safe,
         Live,
         Values::Count { least: 0, most: 2 },
-        &[SynQueue],
+        &[SynQueue, SynQueueThreeQuarterRule],
         "0 drops when the SYN queue is full, 1 answers with a cookie then, 2 always",
     ),
     netns("sysctl.net.ipv4.tcp_synack_retries", Kubernetes::Unsafe, Live, BYTE, &[SynQueue], ""),
@@ -182,8 +268,8 @@ pub(super) const KNOBS: &[Knob] = &[
         "resets only a handshake whose last ACK meets a full queue; a SYN that meets one is still dropped in silence",
     ),
     restricted("sysctl.net.ipv4.tcp_migrate_req", Live, FLAG),
-    safe("sysctl.net.ipv4.ip_local_port_range", NextConnection, PORTS, &[GeneratorBound]),
-    safe("sysctl.net.ipv4.ip_local_reserved_ports", NextConnection, Values::Any, &[GeneratorBound]),
+    safe("sysctl.net.ipv4.ip_local_port_range", NextConnection, PORTS, &[LocalPorts, GeneratorBound]),
+    safe("sysctl.net.ipv4.ip_local_reserved_ports", NextConnection, Values::Any, &[LocalPorts, GeneratorBound]),
     safe("sysctl.net.ipv4.ip_unprivileged_port_start", NextListen, Values::Count { least: 0, most: 65_535 }, &[]),
     safe("sysctl.net.ipv4.ping_group_range", Live, Values::Counts { how_many: 2, most: u32::MAX as u64 }, &[]),
     safe("sysctl.net.ipv4.tcp_keepalive_time", Live, INT, &[]),
@@ -192,14 +278,28 @@ pub(super) const KNOBS: &[Knob] = &[
     safe("sysctl.net.ipv4.tcp_fin_timeout", Live, INT, &[]),
     safe("sysctl.net.ipv4.tcp_rmem", NextConnection, TRIPLE, &[]),
     safe("sysctl.net.ipv4.tcp_wmem", NextConnection, TRIPLE, &[]),
-    restricted("sysctl.net.ipv4.tcp_tw_reuse", NextConnection, Values::Count { least: 0, most: 2 }),
+    netns(
+        "sysctl.net.ipv4.tcp_tw_reuse",
+        Kubernetes::Unsafe,
+        NextConnection,
+        Values::Count { least: 0, most: 2 },
+        &[LocalPorts],
+        "1 lets a new connection take over a port that has been in TIME_WAIT for a second; 2 does so on loopback only",
+    ),
     restricted("sysctl.net.ipv4.tcp_tw_reuse_delay", NextConnection, INT),
     restricted("sysctl.net.ipv4.tcp_max_tw_buckets", Live, INT),
     restricted("sysctl.net.ipv4.tcp_orphan_retries", Live, BYTE),
     restricted("sysctl.net.ipv4.tcp_retries1", Live, BYTE),
     restricted("sysctl.net.ipv4.tcp_retries2", Live, BYTE),
     restricted("sysctl.net.ipv4.tcp_fastopen", NextListen, INT),
-    restricted("sysctl.net.ipv4.tcp_no_metrics_save", NextConnection, FLAG),
+    netns(
+        "sysctl.net.ipv4.tcp_no_metrics_save",
+        Kubernetes::Unsafe,
+        NextConnection,
+        FLAG,
+        &[SynQueueThreeQuarterRule],
+        "with 1 no peer is ever known from before, so none is exempt from the three-quarter rule",
+    ),
     restricted("sysctl.net.ipv4.tcp_rto_max_ms", NextConnection, INT),
     restricted("sysctl.net.ipv4.tcp_timestamps", NextConnection, Values::Count { least: 0, most: 2 }),
     restricted("sysctl.net.core.optmem_max", NextConnection, INT),
@@ -222,26 +322,35 @@ pub(super) const KNOBS: &[Knob] = &[
     host("sysctl.net.core.wmem_max", ""),
     host("sysctl.net.core.rmem_default", ""),
     host("sysctl.net.core.wmem_default", ""),
-    host("sysctl.net.core.netdev_max_backlog", "per CPU"),
+    Knob { answers: &[SoftirqBacklog], ..host("sysctl.net.core.netdev_max_backlog", "per CPU") },
     host("sysctl.net.core.netdev_budget", "per CPU"),
     host("sysctl.net.core.netdev_budget_usecs", "per CPU"),
     host("sysctl.net.core.default_qdisc", ""),
-    host("sysctl.net.ipv4.tcp_mem", "in pages; it does not gate the handshake"),
+    Knob { answers: &[TcpMem], ..host("sysctl.net.ipv4.tcp_mem", "in pages; it does not gate the handshake") },
     host("sysctl.net.ipv4.udp_mem", "in pages"),
     host("sysctl.net.ipv4.tcp_max_orphans", ""),
     host("sysctl.net.ipv4.inet_peer_threshold", ""),
-    host("sysctl.net.ipv4.neigh.default.*", "one neighbour table for all namespaces"),
+    Knob {
+        answers: &[NeighbourTable],
+        ..host("sysctl.net.ipv4.neigh.default.*", "one neighbour table for all namespaces")
+    },
     restricted("sysctl.net.ipv4.neigh.*.*", Live, Values::Any),
     host("sysctl.net.ipv6.neigh.default.*", "one neighbour table for all namespaces"),
-    host("sysctl.net.nf_conntrack_max", "one value, compared with the count of each namespace"),
-    host("sysctl.net.netfilter.nf_conntrack_max", "one value, compared with the count of each namespace"),
+    Knob {
+        answers: &[ConntrackFull],
+        ..host("sysctl.net.nf_conntrack_max", "one value, compared with the count of each namespace")
+    },
+    Knob {
+        answers: &[ConntrackFull],
+        ..host("sysctl.net.netfilter.nf_conntrack_max", "one value, compared with the count of each namespace")
+    },
     host("sysctl.net.netfilter.nf_conntrack_buckets", ""),
     host("sysctl.net.netfilter.nf_conntrack_expect_max", ""),
     Knob {
         clamp: "a count of the namespace; it is read, never set",
         ..host("sysctl.net.netfilter.nf_conntrack_count", "")
     },
-    host("sysctl.fs.file-max", "met as ENFILE, and not by root"),
+    Knob { answers: &[FileMax], ..host("sysctl.fs.file-max", "met as ENFILE, and not by root") },
     host("sysctl.fs.nr_open", "the ceiling of every descriptor limit"),
     host("sysctl.fs.epoll.max_user_watches", "per user"),
     host("sysctl.kernel.pid_max", ""),
@@ -251,7 +360,7 @@ const BYTE: Values = Values::Count { least: 0, most: 255 };
 
 #[cfg(test)]
 mod tests {
-    use brimful_target::{Accept, OnEmfile};
+    use brimful_target::{Accept, AtMax, OnEmfile};
     use serde::de::DeserializeOwned;
     use serde::de::value::{Error, StrDeserializer};
 
@@ -268,6 +377,7 @@ mod tests {
     fn every_word_is_one_that_its_type_reads() {
         reads_all::<OnEmfile>(ON_EMFILE);
         reads_all::<Accept>(ACCEPT);
+        reads_all::<AtMax>(AT_MAX);
         reads_all::<SourceChoice>(SOURCE);
     }
 }

@@ -1,10 +1,12 @@
 //! What values a knob can have, and the one spelling of each.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::nofile::{parse_nofile, print_nofile};
 use crate::plan::cell::KnobValue;
-use crate::plan::words::{self, grouped};
+use crate::plan::words::{self, grouped, time};
 
 /// The longest value of a sysctl taken, in bytes.
 const MAX_WORD: usize = 256;
@@ -33,6 +35,15 @@ pub enum Values {
     Switch,
     /// One number, or `"soft:hard"`.
     Nofile,
+    /// A duration with its unit, as in `"1200ms"`, to the millisecond.
+    Time {
+        /// The least.
+        least: Duration,
+        /// The most.
+        most: Duration,
+        /// Whether the kernel counts it in seconds.
+        whole_seconds: bool,
+    },
     /// Whatever the kernel takes.
     Any,
 }
@@ -76,6 +87,14 @@ impl Values {
                 _ => Err(self.wants(value)),
             },
             Self::Nofile => parse_nofile(value).map(print_nofile),
+            Self::Time { least, most, whole_seconds } => {
+                let span = parse_time(value)?;
+                let odd = span.subsec_nanos() % if whole_seconds { 1_000_000_000 } else { 1_000_000 } != 0;
+                if odd || span < least || span > most {
+                    return Err(format!("{} is out of range: {}", time(span), self.describe()));
+                }
+                Ok(print_time(span))
+            }
             Self::Any => match as_number(value) {
                 KnobValue::Word(word) => any_word(&word).map(KnobValue::Word),
                 KnobValue::Switch(_) => Err("a sysctl is a number or a text: write 1 or 0".to_owned()),
@@ -97,6 +116,10 @@ impl Values {
             Self::Words(known) => format!("it takes one of {}", words::quoted(known)),
             Self::Switch => "it takes true or false".to_owned(),
             Self::Nofile => "it takes a number or \"soft:hard\"".to_owned(),
+            Self::Time { least, most, whole_seconds } => {
+                let fine = if whole_seconds { "whole seconds" } else { "a duration" };
+                format!("it takes {fine} between {} and {}", time(least), time(most))
+            }
             Self::Any => "it takes a number or a text".to_owned(),
         }
     }
@@ -104,6 +127,25 @@ impl Values {
     fn wants(self, value: &KnobValue) -> String {
         format!("`{value}` will not do: {}", self.describe())
     }
+}
+
+/// The span of time that a value stands for.
+///
+/// # Errors
+/// Says what is wrong: no text, no unit, or no duration.
+pub fn parse_time(value: &KnobValue) -> Result<Duration, String> {
+    let KnobValue::Word(text) = value else {
+        return Err(format!("`{value}` will not do: write a duration with its unit, as in \"1200ms\""));
+    };
+    humantime::parse_duration(text).map_err(|error| format!("`{text}` is no duration: {error}"))
+}
+
+/// The one spelling of a span of whole milliseconds: seconds where it is that many, milliseconds where not.
+fn print_time(span: Duration) -> KnobValue {
+    KnobValue::Word(match span.subsec_millis() {
+        0 => format!("{}s", span.as_secs()),
+        _ => format!("{}ms", span.as_millis()),
+    })
 }
 
 /// A text that is nothing but a number, as that number.
@@ -139,6 +181,10 @@ mod tests {
         assert_eq!(range.canonical(&word("1024\t 60999")), Ok(word("1024 60999")));
         assert_eq!(Values::Any.canonical(&word("16384 ")), Ok(KnobValue::Number(16_384)));
         assert_eq!(Values::Nofile.canonical(&word("1024:1024")), Ok(KnobValue::Number(1024)));
+        let span = Values::Time { least: Duration::ZERO, most: Duration::from_secs(60), whole_seconds: false };
+        for (written, read) in [("1s 200ms", "1200ms"), ("1m", "60s"), ("1000ms", "1s"), ("0s", "0s")] {
+            assert_eq!(span.canonical(&word(written)), Ok(word(read)), "{written}");
+        }
     }
 
     #[test]
@@ -152,6 +198,11 @@ mod tests {
         assert!(Values::Switch.canonical(&KnobValue::Number(1)).is_err());
         assert!(Values::Counts { how_many: 2, most: 9 }.canonical(&word("1 2 3")).is_err());
         assert!(Values::Counts { how_many: 2, most: 9 }.canonical(&word("1 10")).is_err());
+        let whole = Values::Time { least: Duration::from_secs(1), most: Duration::from_secs(60), whole_seconds: true };
+        for bad in ["1500ms", "0s", "61s", "5", "soon"] {
+            assert!(whole.canonical(&word(bad)).is_err(), "{bad}");
+        }
+        assert!(whole.canonical(&KnobValue::Number(5)).unwrap_err().contains("with its unit"));
         assert!(Values::Any.canonical(&word("")).is_err());
         assert!(Values::Any.canonical(&KnobValue::Switch(true)).is_err());
     }

@@ -19,8 +19,33 @@ const CELL: Keys = Keys {
 };
 
 const OUTCOMES: &[&str] = &["healthy", "degraded", "failing", "void"];
-const CAUSES: &[&str] =
-    &["fd-limit", "accept-queue", "acceptor-stalled", "syn-queue", "no-listener", "generator-bound", "undetermined"];
+pub(super) const CAUSES: &[&str] = &[
+    "fd-limit",
+    "accept-queue",
+    "acceptor-stalled",
+    "syn-queue",
+    "no-listener",
+    "fd-leak",
+    "acceptor-throttled",
+    "app-connection-cap",
+    "slow-answer",
+    "reuseport-skew",
+    "syn-queue-three-quarter-rule",
+    "syn-cookies",
+    "defer-accept",
+    "conntrack-full",
+    "packet-filter-drop",
+    "return-path-loss",
+    "no-route-back",
+    "local-ports",
+    "prober-fd-limit",
+    "softirq-backlog",
+    "neighbour-table",
+    "file-max",
+    "tcp-mem",
+    "generator-bound",
+    "undetermined",
+];
 const WHYS: &[&str] = &["app-backlog", "somaxconn-clamp", "not-relistened"];
 
 /// Reads `[expect]`.

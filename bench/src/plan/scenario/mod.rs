@@ -3,13 +3,17 @@
 //! Everything that can be known without a machine is checked here, so that whoever holds a [`Scenario`] can expand it:
 //! values are in range and canonical, axes have no duplicates, conditions name knobs and values that exist.
 
+mod agree;
 mod error;
 mod expectations;
+mod fault;
 mod load;
 mod matrix;
 mod probe;
 mod reader;
 mod target;
+
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -18,8 +22,11 @@ use self::reader::{Keys, Section};
 use super::axis::{Axis, Condition};
 use super::cell::{LoadSetup, Path, ProbeSetup, TargetSetup};
 use super::expect::Expectation;
+use super::fault::Fault;
+use super::need::Need;
 
 pub use error::{Place, ScenarioError};
+pub(super) use load::behaviour;
 
 /// The largest file taken, in bytes; the longest of the catalogue has a hundredth of it.
 const MAX_FILE: usize = 256 * 1024;
@@ -37,12 +44,18 @@ pub struct Scenario {
     pub question: String,
     /// The story, in markdown; shown in the report.
     pub about: Option<String>,
+    /// Privileges without which it cannot be run as it is meant; empty for most.
+    pub needs: Vec<Need>,
     /// Where client and server stand.
     pub path: Path,
+    /// What is wrong with the path, in every cell.
+    pub faults: Vec<Fault>,
     /// The server, before any axis has changed it.
     pub target: TargetSetup,
     /// The load, before any axis has changed it.
     pub load: LoadSetup,
+    /// How long a churned connection lives, for cells whose load churns.
+    pub lifetime: Option<Duration>,
     /// The health check.
     pub probe: ProbeSetup,
     /// What varies, in the file's order; the first turns slowest. An axis of one value fixes a knob.
@@ -56,9 +69,9 @@ pub struct Scenario {
 }
 
 const ROOT: Keys = Keys {
-    now: &["question", "about", "topology", "target", "load", "probe", "matrix", "expect"],
+    now: &["question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "expect"],
     later: &["change", "restart", "gate", "arms"],
-    elsewhere: &[("description", "about"), ("name", "question"), ("title", "question")],
+    elsewhere: &[("description", "about"), ("name", "question"), ("title", "question"), ("faults", "fault")],
 };
 
 const TOPOLOGY: Keys = Keys { now: &["path", "sandbox"], later: &[], elsewhere: &[] };
@@ -89,15 +102,34 @@ impl Scenario {
         let root = Section::root(source, table.get_ref(), ROOT)?;
         let question = question(&root)?;
         let about = root.value("about").map(|value| value.text().map(str::to_owned)).transpose()?;
+        let needs = fault::needs(&root)?;
         let path = topology(&root)?;
+        let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
-        let load = load::read(&root)?;
+        let (load, lifetime) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;
         let matrix = matrix::read(&root)?;
+        agree::check(&root, path, &target, (&load, lifetime), &matrix)?;
         let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
         let matrix::Matrix { axes, clamp, exclude, .. } = matrix;
-        Ok(Self { name: stem(file), question, about, path, target, load, probe, axes, clamp, exclude, expect })
+        let name = stem(file);
+        Ok(Self {
+            name,
+            question,
+            about,
+            needs,
+            path,
+            faults,
+            target,
+            load,
+            lifetime,
+            probe,
+            axes,
+            clamp,
+            exclude,
+            expect,
+        })
     }
 }
 

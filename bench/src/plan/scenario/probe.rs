@@ -8,6 +8,7 @@ use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
 use crate::plan::cell::ProbeSetup;
+use crate::plan::knob::limits::NOFILE_MOST;
 use crate::plan::words::time;
 
 /// Kubernetes' own defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
@@ -24,7 +25,17 @@ const THRESHOLD_MOST: u64 = 1_000;
 const MAX_PATH: usize = 1_024;
 
 const PROBE: Keys = Keys {
-    now: &["http-get", "tcp-socket", "period", "timeout", "failure-threshold", "success-threshold", "initial-delay"],
+    now: &[
+        "http-get",
+        "tcp-socket",
+        "port",
+        "period",
+        "timeout",
+        "failure-threshold",
+        "success-threshold",
+        "initial-delay",
+        "nofile",
+    ],
     later: &["grpc", "exec", "kind", "scheme", "headers"],
     elsewhere: &[
         ("httpGet", "http-get"),
@@ -47,7 +58,8 @@ pub(super) fn read(root: &Section<'_>) -> Result<ProbeSetup, ScenarioError> {
         initial_delay: section.duration("initial-delay", Duration::ZERO..=LONGEST, Duration::ZERO)?,
         failure_threshold: threshold(&section, "failure-threshold", FAILURES)?,
         success_threshold: threshold(&section, "success-threshold", SUCCESSES)?,
-        nofile: None,
+        nofile: section.value("nofile").map(|value| value.count(1..=NOFILE_MOST)).transpose()?,
+        port: port(&section)?,
     })
 }
 
@@ -71,6 +83,12 @@ pub(super) fn earliest_failure(probe: &ProbeSetup) -> Duration {
 
 fn threshold(section: &Section<'_>, key: &str, absent: u64) -> Result<u32, ScenarioError> {
     section.count(key, 1..=THRESHOLD_MOST, absent).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The port a pod's probe names by itself, which need not be one that anybody listens on.
+fn port(section: &Section<'_>) -> Result<Option<u16>, ScenarioError> {
+    let port = section.value("port").map(|value| value.count(1..=u64::from(u16::MAX))).transpose()?;
+    Ok(port.and_then(|port| u16::try_from(port).ok()))
 }
 
 fn action(section: &Section<'_>) -> Result<Action, ScenarioError> {

@@ -1,6 +1,7 @@
 //! `[target]`: the server under test.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use brimful_loadgen::probe::Action;
@@ -11,7 +12,10 @@ use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
 use crate::plan::cell::{Path, TargetSetup};
-use crate::plan::knob::limits::{ACCEPT, BACKLOG_MOST, EXTRA_FDS_MOST, ON_EMFILE};
+use crate::plan::knob::limits::{
+    ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST, EXTRA_FDS_MOST,
+    LEAK_MOST, ON_EMFILE, REUSEPORT_MOST,
+};
 use crate::plan::topology;
 
 /// The port of the story that brimful began with: a kubelet's listener.
@@ -31,13 +35,30 @@ const TARGET: Keys = Keys {
         "health-listen",
         "accept",
         "accept-pause",
+        "accept-rate",
+        "block",
+        "max-connections",
+        "at-max",
+        "leak-one-in",
+        "answer-delay",
+        "defer-accept",
+        "reuseport",
+        "reuseport-stuck",
+        "cpu",
         "on-emfile",
         "raise-nofile",
         "extra-fds-per-connection",
         "shards",
     ],
-    later: &["argv", "ready", "env", "defer-accept", "reuse-port", "connection-cap", "leak", "work"],
-    elsewhere: &[("somaxconn", "matrix.sysctl.\"net.core.somaxconn\""), ("nofile", "matrix.ulimit.nofile")],
+    later: &["argv", "ready", "env"],
+    elsewhere: &[
+        ("somaxconn", "matrix.sysctl.\"net.core.somaxconn\""),
+        ("nofile", "matrix.ulimit.nofile"),
+        ("reuse-port", "reuseport"),
+        ("connection-cap", "max-connections"),
+        ("leak", "leak-one-in"),
+        ("work", "answer-delay"),
+    ],
 };
 
 const PAUSE: Keys = Keys { now: &["first", "every", "length"], later: &[], elsewhere: &[] };
@@ -62,14 +83,37 @@ pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<Ta
         backlog: narrow(section.count("backlog", 0..=BACKLOG_MOST, DEFAULT_BACKLOG)?),
         health_path: health_path(action),
         health_listen: health_listen(&section, path, listen, shards)?,
-        accept: section.word("accept", ACCEPT, &["one", "throttled", "stalled"])?,
+        accept: section.word("accept", ACCEPT, &[])?,
         accept_pause: section.value("accept-pause").map(|value| pause(&value)).transpose()?,
+        accept_rate: maybe(&section, "accept-rate", 1..=ACCEPT_RATE_MOST)?,
+        block: section.value("block").map(|value| pause(&value)).transpose()?,
+        max_connections: maybe(&section, "max-connections", 1..=CONNECTIONS_MOST)?,
+        at_max: section.word("at-max", AT_MAX, &[])?,
+        leak_one_in: narrow(section.count("leak-one-in", 0..=LEAK_MOST, 0)?),
+        answer_delay: section.duration("answer-delay", Duration::ZERO..=DELAY_MOST, Duration::ZERO)?,
+        defer_accept: defer_accept(&section)?,
+        reuseport: narrow(section.count("reuseport", 1..=REUSEPORT_MOST, 1)?),
+        reuseport_stuck: narrow(section.count("reuseport-stuck", 0..=REUSEPORT_MOST - 1, 0)?),
         on_emfile: section.word("on-emfile", ON_EMFILE, &[])?,
         raise_nofile: section.value("raise-nofile").map_or(Ok(false), |value| value.switch())?,
         extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
-        ..Plan::plain(listen)
     };
-    Ok(TargetSetup { plan, shards, cpu_percent: None })
+    Ok(TargetSetup { plan, shards, cpu_percent: maybe(&section, "cpu", 1..=CPU_MOST)? })
+}
+
+/// A count that may be left out.
+fn maybe(section: &Section<'_>, key: &str, range: RangeInclusive<u64>) -> Result<Option<u32>, ScenarioError> {
+    section.value(key).map(|value| value.count(range).map(narrow)).transpose()
+}
+
+/// `TCP_DEFER_ACCEPT` counts in seconds; zero leaves it off, so that an axis has a value to compare with.
+fn defer_accept(section: &Section<'_>) -> Result<Option<Duration>, ScenarioError> {
+    let Some(value) = section.value("defer-accept") else { return Ok(None) };
+    let span = value.duration(Duration::ZERO..=DEFER_MOST)?;
+    if span.subsec_nanos() != 0 {
+        return Err(value.error("`target.defer-accept` must be whole seconds").hint("write \"5s\""));
+    }
+    Ok(Some(span).filter(|span| !span.is_zero()))
 }
 
 /// Counts read here are bounded far below `u32::MAX`.
@@ -138,7 +182,7 @@ fn pause(value: &Value<'_>) -> Result<AcceptPause, ScenarioError> {
     };
     if pause.every.is_some_and(|every| pause.length >= every) {
         return Err(length
-            .error("`target.accept-pause.length` must be shorter than `every`")
+            .error(format!("`{}` must be shorter than `every`", length.name))
             .hint("for a server that never accepts write accept = \"dead\""));
     }
     Ok(pause)

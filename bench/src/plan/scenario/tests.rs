@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use brimful_loadgen::probe::Action;
-use brimful_target::OnEmfile;
+use brimful_target::{Accept, AtMax, OnEmfile};
 use proptest::prelude::*;
 
+use super::expectations::CAUSES;
 use super::*;
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::{CauseName, CellOutcome, Why};
@@ -14,7 +15,7 @@ const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\
 
 /// A file with a question and a load, and whatever is under test.
 fn file(more: &str) -> String {
-    if more.contains("[load]") || more.contains("load.") {
+    if more.contains("[load]") || more.starts_with("load.") {
         format!("question = \"?\"\n{more}\n")
     } else {
         format!("question = \"?\"\n{more}\n{LOAD}")
@@ -77,6 +78,35 @@ fn the_server_answers_the_path_that_is_asked() {
     assert_eq!(parse("[probe]\ntcp-socket = true").probe.action, Action::TcpSocket);
 }
 
+#[test]
+fn every_fault_and_setting_is_read() {
+    let scenario = parse(
+        "needs = [\"root\"]\ntopology.path = \"veth\"\n[target]\naccept = \"one-per-wakeup\"\naccept-rate = 50\n\
+         block = { first = \"1s\", length = \"6s\" }\nmax-connections = 1_000\nat-max = \"ignore\"\nleak-one-in = 4\n\
+         answer-delay = \"1200ms\"\ndefer-accept = \"5s\"\nreuseport = 4\nreuseport-stuck = 1\ncpu = 5\n[probe]\nnofile = 8\n\
+         port = 9_099\n[[fault]]\nkind = \"synack-loss\"\npercent = 30\n[[fault]]\nkind = \"ack-hold\"",
+    );
+    assert_eq!(scenario.needs, [Need::Root]);
+    assert_eq!(scenario.faults, [Fault::SynAckLoss { percent: 30 }, Fault::AckHold]);
+    let plan = &scenario.target.plan;
+    assert_eq!((plan.accept, plan.accept_rate), (Accept::OnePerWakeup, Some(50)));
+    assert_eq!(plan.block.map(|block| (block.every, block.length)), Some((None, Duration::from_secs(6))));
+    assert_eq!((plan.max_connections, plan.at_max, plan.leak_one_in), (Some(1_000), AtMax::Ignore, 4));
+    assert_eq!(plan.answer_delay, Duration::from_millis(1_200));
+    assert_eq!(plan.defer_accept, Some(Duration::from_secs(5)));
+    assert_eq!((plan.reuseport, plan.reuseport_stuck, scenario.target.cpu_percent), (4, 1, Some(5)));
+    assert_eq!((scenario.probe.nofile, scenario.probe.port), (Some(8), Some(9_099)));
+    assert_eq!(parse("[[fault]]\nkind = \"syn-drop\"").faults, [Fault::SynDrop { percent: 100 }]);
+}
+
+#[test]
+fn every_cause_can_be_expected() {
+    for name in CAUSES {
+        let scenario = parse(&format!("probe.period = \"1s\"\nexpect.cells = [{{ cause = \"{name}\" }}]"));
+        assert_eq!(scenario.expect[0].cause.map(|cause| cause.to_string()).as_deref(), Some(*name));
+    }
+}
+
 const AXIS: &str = "[matrix.ulimit]\nnofile = [1_024, 4_096]\n";
 
 /// What is wrong, what to add to a good file, and parts of message, valid keys or hint, joined by `|`.
@@ -119,10 +149,117 @@ const BAD: &[(&str, &str, &str)] = &[
     ("a VM", "topology.sandbox = \"vm\"", "`topology.sandbox = \"vm\"` is known, but not in this version|\"netns\""),
     ("a gRPC probe", "probe.grpc = 5", "`probe.grpc` is known, but not in this version"),
     (
-        "half-open load",
+        "half-open load over loopback",
         "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"half-open\"",
-        "`load.behaviour = \"half-open\"` is known, but not in this version",
+        "loopback has no neighbours|write path = \"veth\"",
     ),
+    (
+        "half-open load over loopback in an axis",
+        "matrix.load.behaviour = [\"idle\", \"half-open\"]",
+        "loopback has no neighbours",
+    ),
+    (
+        "half-open load from the kernel's ports",
+        "topology.path = \"veth\"\n[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"half-open\"\nsource = \"kernel\"",
+        "the kernel cannot choose its sources|source = \"auto\"",
+    ),
+    (
+        "a behaviour of a later version",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"heartbeat\"",
+        "`load.behaviour = \"heartbeat\"` is known, but not in this version",
+    ),
+    (
+        "an unknown behaviour",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"halfopen\"",
+        "did you mean `half-open`?",
+    ),
+    (
+        "churn without end",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"churn\"",
+        "needs `load.lifetime`|lifetime = \"200ms\"",
+    ),
+    ("churn without end in an axis", "matrix.load.behaviour = [\"churn\"]", "needs `load.lifetime`"),
+    (
+        "a lifetime of what is held",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nlifetime = \"1s\"",
+        "`load.lifetime` goes with behaviour = \"churn\"",
+    ),
+    (
+        "a life of no length",
+        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"churn\"\nlifetime = \"0s\"",
+        "between 1ms and 1day",
+    ),
+    ("a fault that is no table", "fault = \"syn-drop\"", "`fault` must be a list of tables|[[fault]]"),
+    ("a fault without kind", "[[fault]]\npercent = 5", "`fault.kind` is missing"),
+    ("an unknown fault", "[[fault]]\nkind = \"syn-drops\"", "did you mean `syn-drop`?"),
+    (
+        "a misspelt key of a fault",
+        "[[fault]]\nkind = \"syn-drop\"\npercnt = 5",
+        "unknown key `fault.percnt`|did you mean `percent`?",
+    ),
+    ("a share of nothing", "[[fault]]\nkind = \"syn-drop\"\npercent = 0", "between 1 and 100"),
+    ("more than all", "[[fault]]\nkind = \"syn-drop\"\npercent = 101", "between 1 and 100"),
+    (
+        "a share of a full table",
+        "[[fault]]\nkind = \"conntrack-full\"\npercent = 5",
+        "`percent` does not go with `conntrack-full`",
+    ),
+    (
+        "a fault twice",
+        "[[fault]]\nkind = \"syn-drop\"\n[[fault]]\nkind = \"syn-drop\"\npercent = 5",
+        "the path has the fault `syn-drop` twice",
+    ),
+    (
+        "a way back cut on loopback",
+        "[[fault]]\nkind = \"no-route-back\"",
+        "`no-route-back` needs client and server in two namespaces|path = \"veth\"",
+    ),
+    (
+        "answers lost on loopback",
+        "[[fault]]\nkind = \"synack-loss\"",
+        "`synack-loss` needs client and server in two namespaces",
+    ),
+    ("ACKs held on loopback", "[[fault]]\nkind = \"ack-hold\"", "`ack-hold` needs client and server in two namespaces"),
+    ("an unknown privilege", "needs = [\"rot\"]", "`needs` cannot be \"rot\"|did you mean `root`?"),
+    ("a privilege that is no list", "needs = \"root\"", "`needs` must be a list in brackets"),
+    ("no accepts at all", "target.accept-rate = 0", "between 1 and 1,000,000"),
+    ("no accepts at all in an axis", "matrix.target.accept-rate = [0]", "`target.accept-rate`: 0 is out of range"),
+    ("nobody allowed", "target.max-connections = 0", "between 1 and 4,000,000"),
+    ("what to do at no cap", "target.at-max = \"close\"", "`target.at-max` goes with `target.max-connections`"),
+    ("an unknown word at the cap", "target = { max-connections = 5, at-max = \"closed\" }", "did you mean `close`?"),
+    (
+        "a block without end",
+        "target.block = { every = \"1s\", length = \"1s\" }",
+        "`target.block.length` must be shorter than `every`",
+    ),
+    ("a misspelt key of the block", "target.block = { lenght = \"1s\" }", "unknown key `target.block.lenght`"),
+    ("half a second of deferral", "target.defer-accept = \"1500ms\"", "`target.defer-accept` must be whole seconds"),
+    (
+        "half a second of deferral in an axis",
+        "matrix.target.defer-accept = [\"1500ms\"]",
+        "it takes whole seconds between 0s and 1h",
+    ),
+    ("a delay without unit in an axis", "matrix.target.answer-delay = [1]", "write a duration with its unit"),
+    (
+        "a delay twice in two spellings",
+        "matrix.target.answer-delay = [\"1s\", \"1000ms\"]",
+        "`target.answer-delay` has the value `1s` twice",
+    ),
+    (
+        "every socket stuck",
+        "target = { reuseport = 2, reuseport-stuck = 2 }",
+        "2 of 2 sockets cannot be stuck|accept = \"dead\"",
+    ),
+    ("a socket stuck that is alone", "target.reuseport-stuck = 1", "1 of 1 sockets cannot be stuck"),
+    (
+        "every socket stuck in an axis",
+        "target.reuseport = 2\nmatrix.target.reuseport-stuck = [0, 2]",
+        "2 of 2 sockets cannot be stuck",
+    ),
+    ("no processor time", "target.cpu = 0", "between 1 and 6,400"),
+    ("an earlier name of a key", "target.connection-cap = 5", "it is called `max-connections` here"),
+    ("a probe without any descriptor", "probe.nofile = 0", "`probe.nofile` is out of range"),
+    ("a probe of no port", "probe.port = 65_536", "between 1 and 65,535"),
     ("no load", "load.ramp = \"1s\"", "`load.connections` is missing"),
     ("an empty question", "", "`question` is empty"),
     ("a duration without unit", "probe.period = 10", "`probe.period` needs a unit|write \"10s\""),

@@ -1,0 +1,34 @@
+//! What a scenario needs besides descriptors and memory, said by its author: whoever runs it lists it as *not here, because*.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A privilege without which a scenario cannot be run as it is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// Root in the initial user namespace, as for a cgroup of its own.
+    Root,
+}
+
+/// Words of `needs`.
+pub(super) const WORDS: &[&str] = &["root"];
+
+impl Need {
+    /// What to say after *not here, because*: lower case, no full stop.
+    #[must_use]
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::Root => "it needs root, which brimful does not have here",
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Root => "root",
+        })
+    }
+}
