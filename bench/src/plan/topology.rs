@@ -37,6 +37,12 @@ pub const VETH_SOURCES_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 0);
 pub const VETH_SOURCES_PREFIX: u8 = 17;
 /// The first source address of the load over veth.
 pub const VETH_SOURCES: Ipv4Addr = Ipv4Addr::new(10, 88, 128, 1);
+/// The network, of [`GHOSTS_PREFIX`] bits, of half-open load over veth: local to the client, and at the server somebody else's.
+pub const GHOSTS_NETWORK: Ipv4Addr = Ipv4Addr::new(10, 88, 64, 0);
+/// Bits of [`GHOSTS_NETWORK`].
+pub const GHOSTS_PREFIX: u8 = 24;
+/// The first source address of a half-open load.
+pub const GHOSTS: Ipv4Addr = Ipv4Addr::new(10, 88, 64, 1);
 /// Source ports begin above the privileged ones.
 pub const FIRST_PORT: u16 = 1_024;
 /// `net.ipv4.ip_local_port_range` of a fresh network namespace (`net/ipv4/af_inet.c`, `inet_init_net`).
