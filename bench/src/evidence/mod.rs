@@ -1,7 +1,11 @@
 //! What was seen: the record in the middle, which measuring writes and judging reads. Neither knows the other. Pure.
 
+pub mod netlink;
+
+pub mod cgroup;
 pub mod counters;
 pub mod inet_diag;
+pub mod nftables;
 pub mod per_cpu;
 pub mod proc;
 

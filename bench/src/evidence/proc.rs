@@ -146,6 +146,39 @@ pub fn sockstat(text: &str, mut each: impl FnMut(&str, &str, u64)) -> Result<(),
     Ok(())
 }
 
+/// Calls `each` with device, name and value for what each device of `/proc/net/dev` received and sent and then dropped:
+/// `eth0`, `rx_dropped`, `12` (`net/core/net-procfs.c`, `dev_seq_printf_stats`). The first also counts the packets lost at a
+/// full per-processor backlog (`net/core/dev.c`, `enqueue_to_backlog`).
+///
+/// # Errors
+///
+/// [`ProcError`] for a row without a device or with too few numbers.
+pub fn net_dev(text: &str, mut each: impl FnMut(&str, &'static str, u64)) -> Result<(), ProcError> {
+    // Two lines of headings; then bytes, packets, errs, drop, fifo, frame, compressed, multicast and the same for sent.
+    for line in text.lines().skip(2) {
+        let (device, rest) = line.rsplit_once(':').ok_or_else(|| ProcError::new("net/dev", "device", line))?;
+        let mut fields = rest.split_ascii_whitespace();
+        let received = number(fields.nth(3)).ok_or_else(|| ProcError::new("net/dev", "received drops", line))?;
+        let sent = number(fields.nth(7)).ok_or_else(|| ProcError::new("net/dev", "sent drops", line))?;
+        each(device.trim(), "rx_dropped", received);
+        each(device.trim(), "tx_dropped", sent);
+    }
+    Ok(())
+}
+
+/// A file that is one number: `/proc/sys/net/netfilter/nf_conntrack_count`.
+///
+/// # Errors
+///
+/// [`ProcError`] for anything else.
+pub fn one_number(text: &str) -> Result<u64, ProcError> {
+    let mut fields = text.split_ascii_whitespace();
+    match (number(fields.next()), fields.next()) {
+        (Some(value), None) => Ok(value),
+        _ => Err(ProcError::new("sysctl", "single number", text)),
+    }
+}
+
 impl ProcError {
     pub(super) fn new(file: &'static str, field: &'static str, text: &str) -> Self {
         Self { file, field, text: text.chars().take(80).collect() }
@@ -234,6 +267,25 @@ mod tests {
         assert_eq!(read, [("inuse".to_owned(), 3), ("tw".to_owned(), 9)]);
     }
 
+    #[test]
+    fn devices_are_read_with_both_their_drops() {
+        let text = include_str!("../../tests/fixtures/proc/net-dev-6.18.txt");
+        let mut seen = Vec::new();
+        net_dev(text, |device, name, value| seen.push(format!("{device}.{name}={value}"))).unwrap();
+        assert_eq!(seen, ["lo.rx_dropped=0", "lo.tx_dropped=0", "brimful-s.rx_dropped=3", "brimful-s.tx_dropped=0"]);
+        for (row, field) in [("nothing", "device"), ("lo: 1 2 3", "received drops"), ("lo: 1 2 3 4 5", "sent drops")] {
+            assert_eq!(net_dev(&format!("a\nb\n{row}\n"), |_, _, _| {}).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn a_file_of_one_number_has_one() {
+        assert_eq!(one_number("262144\n"), Ok(262_144));
+        for text in ["", "1 2", "many", "-1"] {
+            assert!(one_number(text).is_err(), "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_them_panic(text in "(?s)([0-9a-zA-Z() :-]{0,60}|.{0,120})") {
@@ -244,8 +296,10 @@ mod tests {
                 limits_nofile(&text).is_ok(),
                 file_nr(&text).is_ok(),
                 sockstat(&text, |_, _, _| {}).is_ok(),
+                net_dev(&text, |_, _, _| {}).is_ok(),
+                one_number(&text).is_ok(),
             ];
-            prop_assert_eq!(answers.len(), 6);
+            prop_assert_eq!(answers.len(), 8);
         }
 
         #[test]

@@ -111,10 +111,12 @@ pub struct ListenerEvidence {
 #[serde(deny_unknown_fields)]
 pub struct NamespaceEvidence {
     /// Counters by `Group.Name` (`TcpExt.ListenOverflows`, `Tcp.InSegs`, `Ip.InReceives`), unknown names kept. Totals as read, not deltas.
+    /// Also `device.NAME.rx_dropped` and `tx_dropped`, `nf_conntrack.count`, and `nftables.TABLE.CHAIN.N.packets` for the `N`th counter of a chain.
     pub counters: BTreeMap<String, Series>,
     /// Listeners by address and port.
     pub listeners: BTreeMap<String, ListenerEvidence>,
     /// Sockets counted by state (`SYN_RECV`, `SYN_SENT`, `CLOSE_WAIT`, `TIME_WAIT`) and then by port: the local one, but for `SYN_SENT` the remote one.
+    /// `SYN_SENT_RETRANS` and `SYN_RECV_RETRANS` are those among them that have sent their SYN or SYN-ACK again.
     pub sockets: BTreeMap<String, BTreeMap<String, Series>>,
 }
 
@@ -182,7 +184,8 @@ pub struct Evidence {
     pub client: Option<NamespaceEvidence>,
     /// The processes of the cell.
     pub processes: Vec<ProcessEvidence>,
-    /// Host-wide quantities: `fs.file-nr.allocated`, `fs.file-nr.max`.
+    /// Host-wide quantities: `fs.file-nr.allocated`, `fs.file-nr.max`, `nf_conntrack.max`; and the target's control group, `cgroup.target.nr_periods`,
+    /// `nr_throttled` and `throttled_ns`.
     pub host: BTreeMap<String, Series>,
     /// Each source, available or not.
     pub sources: Vec<Source>,

@@ -10,12 +10,21 @@ pub const OTHER: &str = "other";
 /// The key for sockets that were counted together, whatever their port.
 pub const ALL: &str = "all";
 
+/// The key, beside the states, for sockets in `SYN_SENT` whose SYN was sent again at least once.
+pub const SYN_SENT_RETRANS: &str = "SYN_SENT_RETRANS";
+/// The key, beside the states, for sockets in `SYN_RECV` whose SYN-ACK was sent again at least once.
+pub const SYN_RECV_RETRANS: &str = "SYN_RECV_RETRANS";
+
+/// What is counted at each port, in the order of the counts.
+const COLUMNS: [&str; 5] =
+    [State::SYN_RECV.name(), State::SYN_SENT.name(), State::CLOSE_WAIT.name(), SYN_RECV_RETRANS, SYN_SENT_RETRANS];
+
 /// One dump's counts.
 #[derive(Clone, Debug)]
 pub struct Tally {
     ports: Vec<u16>,
-    /// Per port: `SYN_RECV`, `SYN_SENT`, `CLOSE_WAIT`.
-    counts: Vec<[u64; 3]>,
+    /// Per port, as [`COLUMNS`].
+    counts: Vec<[u64; COLUMNS.len()]>,
     syn_sent_elsewhere: u64,
 }
 
@@ -26,17 +35,21 @@ impl Tally {
 
     /// Counts one socket: by its own port, but in `SYN_SENT` by the other end's.
     pub fn count(&mut self, entry: &Entry) {
-        let (column, port) = match entry.state {
-            State::SYN_RECV => (0, entry.local.port()),
-            State::SYN_SENT => (1, entry.remote.port()),
-            State::CLOSE_WAIT => (2, entry.local.port()),
+        let (column, again, port) = match entry.state {
+            State::SYN_RECV => (0, Some(3), entry.local.port()),
+            State::SYN_SENT => (1, Some(4), entry.remote.port()),
+            State::CLOSE_WAIT => (2, None, entry.local.port()),
             _ => return,
         };
         let place = self.ports.binary_search(&port).ok();
-        match place.and_then(|at| self.counts.get_mut(at)?.get_mut(column)) {
-            Some(count) => *count += 1,
-            None if entry.state == State::SYN_SENT => self.syn_sent_elsewhere += 1,
-            None => {}
+        let Some(counts) = place.and_then(|at| self.counts.get_mut(at)) else {
+            self.syn_sent_elsewhere += u64::from(entry.state == State::SYN_SENT);
+            return;
+        };
+        for column in std::iter::once(column).chain(again.filter(|_| entry.retransmits > 0)) {
+            if let Some(count) = counts.get_mut(column) {
+                *count += 1;
+            }
         }
     }
 }
@@ -61,36 +74,34 @@ impl SocketLog {
     /// A tally that has counted nothing yet.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        Tally { ports: self.ports.clone(), counts: vec![[0; 3]; self.ports.len()], syn_sent_elsewhere: 0 }
+        Tally { ports: self.ports.clone(), counts: vec![[0; COLUMNS.len()]; self.ports.len()], syn_sent_elsewhere: 0 }
     }
 
     /// Takes the counts of a complete dump, at nanoseconds since the start of the cell. A port where nothing was found
     /// has a reading of zero.
     pub fn record(&mut self, at_ns: u64, tally: &Tally) {
-        for (port, [syn_recv, syn_sent, close_wait]) in tally.ports.iter().zip(&tally.counts) {
+        for (port, counts) in tally.ports.iter().zip(&tally.counts) {
             let port = port.to_string();
-            for (state, count) in
-                [(State::SYN_RECV, syn_recv), (State::SYN_SENT, syn_sent), (State::CLOSE_WAIT, close_wait)]
-            {
-                self.push(at_ns, state, &port, *count);
+            for (column, count) in COLUMNS.into_iter().zip(counts) {
+                self.push(at_ns, column, &port, *count);
             }
         }
-        self.push(at_ns, State::SYN_SENT, OTHER, tally.syn_sent_elsewhere);
+        self.push(at_ns, State::SYN_SENT.name(), OTHER, tally.syn_sent_elsewhere);
     }
 
     /// Takes the number of sockets in a state, whatever their port.
     pub fn record_all(&mut self, at_ns: u64, state: State, count: u64) {
-        self.push(at_ns, state, ALL, count);
+        self.push(at_ns, state.name(), ALL, count);
     }
 
-    /// What was seen, by state and then by port as text, [`OTHER`] or [`ALL`].
+    /// What was seen, by state (or [`SYN_SENT_RETRANS`], [`SYN_RECV_RETRANS`]) and then by port as text, [`OTHER`] or [`ALL`].
     #[must_use]
     pub fn into_evidence(self) -> BTreeMap<String, BTreeMap<String, Series>> {
         self.series.into_iter().map(|(state, ports)| (state.to_owned(), ports)).collect()
     }
 
-    fn push(&mut self, at_ns: u64, state: State, port: &str, count: u64) {
-        let ports = self.series.entry(state.name()).or_default();
+    fn push(&mut self, at_ns: u64, column: &'static str, port: &str, count: u64) {
+        let ports = self.series.entry(column).or_default();
         match ports.get_mut(port) {
             Some(series) => series.push(at_ns, count),
             None => {
@@ -133,6 +144,10 @@ mod tests {
             socket(State::CLOSE_WAIT, 81, 5000),
             socket(State::CLOSE_WAIT, 5000, 81),
             socket(State::ESTABLISHED, 80, 5000),
+            Entry { retransmits: 2, ..socket(State::SYN_RECV, 80, 5003) },
+            Entry { retransmits: 1, ..socket(State::SYN_SENT, 5000, 81) },
+            Entry { retransmits: 1, ..socket(State::SYN_SENT, 5000, 443) },
+            Entry { retransmits: 1, ..socket(State::CLOSE_WAIT, 81, 5001) },
         ] {
             tally.count(&entry);
         }
@@ -140,14 +155,19 @@ mod tests {
         log.record_all(7, State::TIME_WAIT, 12);
         let seen = log.into_evidence();
         let table = [
-            ("SYN_RECV", "80", Some(2)),
+            ("SYN_RECV", "80", Some(3)),
             ("SYN_RECV", "81", Some(0)),
             ("SYN_RECV", "99", None),
+            (SYN_RECV_RETRANS, "80", Some(1)),
+            (SYN_RECV_RETRANS, "81", Some(0)),
             ("SYN_SENT", "80", Some(0)),
-            ("SYN_SENT", "81", Some(1)),
-            ("SYN_SENT", OTHER, Some(1)),
+            ("SYN_SENT", "81", Some(2)),
+            ("SYN_SENT", OTHER, Some(2)),
+            (SYN_SENT_RETRANS, "80", Some(0)),
+            (SYN_SENT_RETRANS, "81", Some(1)),
+            (SYN_SENT_RETRANS, OTHER, None),
             ("CLOSE_WAIT", "80", Some(0)),
-            ("CLOSE_WAIT", "81", Some(1)),
+            ("CLOSE_WAIT", "81", Some(2)),
             ("CLOSE_WAIT", "5000", None),
             ("TIME_WAIT", ALL, Some(12)),
             ("ESTABLISHED", "80", None),

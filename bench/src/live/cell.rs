@@ -6,11 +6,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::Sources;
+use brimful_loadgen::plan::{Behaviour, Sources};
 use brimful_loadgen::probe::Sample;
 use brimful_target::clock::monotonic_ns;
 use brimful_target::{Outcome as TargetOutcome, Ready};
 
+use super::cgroup::{self, Group};
 use super::interrupt::Interrupt;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
@@ -18,6 +19,7 @@ use super::process::{Heard, Key, Worker, in_words, role_name};
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
+use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
 /// From one observation to the next.
@@ -28,6 +30,10 @@ const START_LEAD_NS: u64 = 4_000_000;
 
 /// How long a worker may take to be ready, or to give its account, before the cell is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a sandbox may take beyond that to fill a connection-tracking table: 130,000 entries a second were measured on
+/// a machine of two processors, and 2,000,000 is the most that is tried.
+const FILL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the kubelet tries a probe whose answer broke off, in one tick (`pkg/kubelet/prober/prober.go`, `maxProbeRetries`).
 const PROBE_ATTEMPTS: u32 = 3;
@@ -157,6 +163,8 @@ struct Stage<'a> {
     awaited: BTreeSet<Key>,
     t0_ns: u64,
     gathered: Gathered,
+    /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
+    group: Option<Group>,
 }
 
 impl<'a> Stage<'a> {
@@ -171,6 +179,7 @@ impl<'a> Stage<'a> {
             awaited: BTreeSet::new(),
             t0_ns: 0,
             gathered: Gathered::default(),
+            group: None,
         }
     }
 
@@ -189,9 +198,30 @@ impl<'a> Stage<'a> {
             Sources::Named { first: IpAddr::V6(_), addresses, .. } => addresses,
             Sources::Named { .. } | Sources::Kernel => 0,
         };
-        let order = SandboxOrder { path: cell.path, sysctls, target_ports, ipv6_sources, every: OBSERVE_EVERY };
+        let ghosts = match (cell.load.behaviour, &layout.load.sources) {
+            (Behaviour::HalfOpen, Sources::Named { addresses, .. }) => *addresses,
+            (Behaviour::HalfOpen | Behaviour::Idle | Behaviour::Churn { .. }, _) => 0,
+        };
+        cgroup::sweep();
+        self.group = match cell.target.cpu_percent {
+            Some(percent) => Some(Group::make(percent).map_err(|failed| CellError::TargetDidNotStart { failed })?),
+            None => None,
+        };
+        // Without a group of its own the target shares brimful's, and so what is taken from that.
+        let target_cgroup = self.group.as_ref().map(|group| group.folder().to_owned()).or_else(cgroup::own);
+        let order = SandboxOrder {
+            path: cell.path,
+            sysctls,
+            target_ports,
+            ipv6_sources,
+            faults: cell.faults.clone(),
+            ghosts,
+            target_cgroup,
+            every: OBSERVE_EVERY,
+        };
         self.add(Role::Sandbox, 0, &Order::Sandbox(order))?;
-        match self.hear(Role::Sandbox)? {
+        let filling = if cell.faults.contains(&Fault::ConntrackFull) { FILL_PATIENCE } else { Duration::ZERO };
+        match self.hear_within(Role::Sandbox, PATIENCE + filling)? {
             (_, Said::SandboxReady { server, client, sysctls }) => {
                 self.gathered.sysctls = sysctls.into_iter().collect::<Result<_, _>>()?;
                 self.gathered.user_namespace = server.user_namespace;
@@ -204,7 +234,8 @@ impl<'a> Stage<'a> {
     /// Starts everybody else, and waits until all are ready.
     fn workers(&mut self, cell: &Cell, layout: &Layout, server: Place, client: Place) -> Result<(), CellError> {
         for (shard, plan) in (0..).zip(&layout.targets) {
-            let order = Order::Target { place: Some(server), nofile: cell.nofile, plan: plan.clone() };
+            let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
+            let order = Order::Target { place: Some(server), cgroup, nofile: cell.nofile, plan: plan.clone() };
             self.add(Role::Target, shard, &order)?;
         }
         for shard in 0..layout.load.shards {
@@ -212,7 +243,8 @@ impl<'a> Stage<'a> {
             self.add(Role::Load, shard, &order)?;
         }
         let until = Some(cell.duration());
-        self.add(Role::Probe, 0, &Order::Probe { place: Some(client), plan: layout.probe.clone(), until })?;
+        let (place, nofile, plan) = (Some(client), cell.probe.nofile, layout.probe.clone());
+        self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {
             match self.hear(Role::Target)? {
@@ -306,6 +338,7 @@ impl<'a> Stage<'a> {
         }
         // Dropping reaps; both ends of every connection are closing at the same time by now.
         self.workers.clear();
+        self.group = None;
         Ok(())
     }
 
@@ -356,7 +389,11 @@ impl<'a> Stage<'a> {
 
     /// The next thing said during set-up. `expected` is named when nobody says anything.
     fn hear(&mut self, expected: Role) -> Result<(Key, Said), CellError> {
-        let deadline = monotonic_ns() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX / 2);
+        self.hear_within(expected, PATIENCE)
+    }
+
+    fn hear_within(&mut self, expected: Role, patience: Duration) -> Result<(Key, Said), CellError> {
+        let deadline = monotonic_ns() + u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX / 2);
         loop {
             if self.interrupt.seen().is_some() {
                 return Err(CellError::Interrupted);

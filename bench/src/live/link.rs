@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
-use rtnetlink::packet_route::route::{RouteScope, RouteType};
+use rtnetlink::packet_route::neighbour::NeighbourState;
+use rtnetlink::packet_route::route::{RouteProtocol, RouteScope, RouteType};
 use rtnetlink::{Error, Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection};
+use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -26,6 +28,10 @@ fn failed(what: &'static str) -> impl Fn(Error) -> Failed {
         machine: true,
     }
 }
+
+/// A hardware address that nobody has, locally administered: what is sent to it arrives at the client and is thrown away
+/// there as another host's (`net/ipv4/ip_input.c`, `ip_rcv_core`).
+const NOBODY: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
 
 /// Runs requests over a netlink socket opened in the calling thread's namespace.
 fn with_netlink<F>(work: impl FnOnce(Handle) -> F) -> Result<(), Failed>
@@ -142,6 +148,121 @@ pub(super) fn veth_client() -> Result<(), Failed> {
     })
 }
 
+/// Takes away every route from the server's namespace, that of the calling thread, to the client's addresses, the probe's
+/// among them, and asks the kernel whether there is one left. The server still hears the client, and cannot answer.
+///
+/// # Errors
+/// When the kernel refuses, or still finds a way.
+pub(super) fn no_route_back() -> Result<(), Failed> {
+    let link = index_of(SERVER_LINK)?;
+    with_netlink(|handle| async move {
+        for (network, length) in [
+            (topology::VETH_SOURCES_NETWORK, topology::VETH_SOURCES_PREFIX),
+            // The route that the kernel made for the address.
+            (network_of(topology::VETH_SERVER, topology::VETH_PREFIX), topology::VETH_PREFIX),
+        ] {
+            let route = RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(network, length)
+                .output_interface(link)
+                // Whoever made it, and whatever its scope.
+                .protocol(RouteProtocol::Unspec)
+                .scope(RouteScope::NoWhere)
+                .build();
+            handle.route().del(route).execute().await.map_err(failed("take a route away"))?;
+        }
+        Ok(())
+    })?;
+    for address in [topology::VETH_CLIENT, topology::VETH_SOURCES, topology::GHOST_SOURCES] {
+        // Nothing is sent: connecting a datagram socket only looks for the route.
+        let looked = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| socket.connect((address, 9)));
+        if !looked.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::NETUNREACH.raw_os_error())) {
+            let what = format!("the route back did not go: asked for the way to {address}, the kernel says {looked:?}");
+            return Err(Failed { what, hint: None, machine: true });
+        }
+    }
+    Ok(())
+}
+
+fn network_of(address: Ipv4Addr, length: u8) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(address) & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0))
+}
+
+/// Makes the ghosts' network local to the client, in the calling thread's namespace, so that a load can be bound to it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(super) fn ghosts_client() -> Result<(), Failed> {
+    let lo = index_of("lo")?;
+    with_netlink(
+        |handle| async move { any_ip_v4(&handle, (topology::GHOST_NETWORK, topology::GHOST_PREFIX), lo).await },
+    )
+}
+
+/// Gives the server, in the calling thread's namespace, a neighbour for each of the first `count` ghosts that never
+/// changes and that nobody is: its SYN-ACK is sent, and heard by no one. Permanent neighbours do not count against the
+/// host's table (`net/core/neighbour.c`, `neigh_alloc`). Read back afterwards.
+///
+/// # Errors
+/// When there are fewer ghosts than that, or the kernel refuses.
+pub(super) fn ghosts_server(count: u32) -> Result<(), Failed> {
+    let most = (1_u32 << (32 - u32::from(topology::GHOST_PREFIX))) - 2;
+    if count > most {
+        return Err(Failed {
+            what: format!("half-open load from {count} addresses: there are {most}"),
+            hint: Some("ask for fewer connections: each address has some 30,000 ports".to_owned()),
+            machine: true,
+        });
+    }
+    let link = index_of(SERVER_LINK)?;
+    let ghosts = move || (u32::from(topology::GHOST_SOURCES)..).take(count as usize).map(Ipv4Addr::from);
+    with_netlink(|handle| async move {
+        for ghost in ghosts() {
+            let neighbour = handle.neighbours().add(link, ghost.into()).link_layer_address(&NOBODY);
+            let done = neighbour.state(NeighbourState::Permanent).execute().await;
+            done.map_err(failed("give a half-open connection's address to nobody"))?;
+        }
+        Ok(())
+    })?;
+    let table = std::fs::read_to_string("/proc/thread-self/net/arp").unwrap_or_default();
+    let nobody = NOBODY.map(|byte| format!("{byte:02x}")).join(":");
+    let there = ghosts().filter(|ghost| is_neighbour(&table, *ghost, &nobody)).count();
+    if there == count as usize {
+        return Ok(());
+    }
+    let what = format!("{there} of {count} addresses for half-open load are in the server's neighbour table");
+    Err(Failed { what, hint: None, machine: true })
+}
+
+/// Whether `/proc/net/arp` has an address with this hardware address: the first and the fourth column.
+fn is_neighbour(table: &str, address: Ipv4Addr, hardware: &str) -> bool {
+    let address = address.to_string();
+    table.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        fields.next() == Some(&address) && fields.nth(2) == Some(hardware)
+    })
+}
+
 async fn add_address(handle: &Handle, link: u32, address: IpAddr, length: u8) -> Result<(), Failed> {
     handle.address().add(link, address, length).execute().await.map_err(failed("add an address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_no_host_bits() {
+        for (length, network) in [(16, [10, 88, 0, 0]), (32, [10, 88, 1, 7]), (31, [10, 88, 1, 6]), (0, [0; 4])] {
+            assert_eq!(network_of(Ipv4Addr::new(10, 88, 1, 7), length), Ipv4Addr::from(network), "/{length}");
+        }
+    }
+
+    #[test]
+    fn a_neighbour_is_found_by_both_its_addresses() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                     10.88.64.1       0x1         0x6         02:00:00:00:00:99     *        brimful-s\n\
+                     10.88.64.10      0x1         0x2         7a:00:00:00:00:01     *        brimful-s\n";
+        let is = |last: u8| is_neighbour(table, Ipv4Addr::new(10, 88, 64, last), "02:00:00:00:00:99");
+        assert_eq!((is(1), is(10), is(2)), (true, false, false));
+    }
 }

@@ -1,5 +1,6 @@
 //! What brimful and its workers say to each other: one JSON object a line, orders on standard input, answers on standard output.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
@@ -13,6 +14,7 @@ use super::observe::Glance;
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{Evidence, Role};
 use crate::plan::cell::Path;
+use crate::plan::fault::Fault;
 
 /// The namespaces of a sandbox, named by the process and threads that hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub enum Order {
     Target {
         /// Where; `None` for the namespace brimful itself is in.
         place: Option<Place>,
+        /// The control group to be in from the beginning, by its folder.
+        cgroup: Option<PathBuf>,
         /// Descriptor limits to be born with.
         nofile: Option<Nofile>,
         /// The server.
@@ -52,6 +56,8 @@ pub enum Order {
     Probe {
         /// Where.
         place: Option<Place>,
+        /// Its own soft descriptor limit; `None` for as many as it may have.
+        nofile: Option<u64>,
         /// The probe.
         plan: ProbePlan,
         /// No probe is begun at or after this age of the cell; `None` for no end.
@@ -70,6 +76,12 @@ pub struct SandboxOrder {
     pub target_ports: Vec<u16>,
     /// IPv6 addresses that the load binds on `lo`; 0 for a load over IPv4.
     pub ipv6_sources: u32,
+    /// What is to be wrong with the path. Each is made and read back before the sandbox is ready.
+    pub faults: Vec<Fault>,
+    /// Addresses from which half-open load comes; 0 for none. Needs [`Path::Veth`].
+    pub ghosts: u32,
+    /// The control group whose processor time the target uses, by its folder; observed from outside.
+    pub target_cgroup: Option<PathBuf>,
     /// From one observation to the next.
     pub every: Duration,
 }

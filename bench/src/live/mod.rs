@@ -2,7 +2,9 @@
 
 pub mod alone;
 pub mod cell;
+pub mod cgroup;
 pub mod compose;
+mod fault;
 pub mod interrupt;
 mod link;
 pub mod machine;

@@ -28,8 +28,16 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
         }
     }
     let path = if cells.iter().any(|cell| cell.path == Path::Veth) { Path::Veth } else { Path::Loopback };
-    let order =
-        SandboxOrder { path, sysctls, target_ports: Vec::new(), ipv6_sources: 0, every: Duration::from_secs(1) };
+    let order = SandboxOrder {
+        path,
+        sysctls,
+        target_ports: Vec::new(),
+        ipv6_sources: 0,
+        faults: Vec::new(),
+        ghosts: 0,
+        target_cgroup: None,
+        every: Duration::from_secs(1),
+    };
     let (user_namespace, tried) = tried(&order)?;
     let known_here = |name: &str| sysctl_path(name).is_ok_and(|path| FsPath::new("/proc/sys").join(path).exists());
     Ok(tried

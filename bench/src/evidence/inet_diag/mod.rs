@@ -9,27 +9,9 @@ mod message;
 mod request;
 mod state;
 
+use super::netlink::{aligned, bytes_at, u16_at, u32_at};
+
 pub use entry::Entry;
 pub use message::{Body, DiagError, Message, Messages};
 pub use request::{Family, REQUEST_LEN, Request};
 pub use state::{State, StateSet};
-
-/// The `N` bytes at an offset, if there are as many.
-fn bytes_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..)?.first_chunk().copied()
-}
-
-/// The number in the machine's byte order at an offset.
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes_at(bytes, offset).map(u16::from_ne_bytes)
-}
-
-/// The number in the machine's byte order at an offset.
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes_at(bytes, offset).map(u32::from_ne_bytes)
-}
-
-/// The next multiple of four: netlink messages and attributes begin at one (`NLMSG_ALIGN`, `NLA_ALIGN`).
-fn aligned(len: usize) -> usize {
-    len.next_multiple_of(4)
-}

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use thiserror::Error;
 
+use super::receive;
 use crate::evidence::inet_diag::{Body, DiagError, Entry, Family, Messages, Request, StateSet};
 
 /// The kernel fills at most 32 KiB in one go (`netlink_dump`, `net/netlink/af_netlink.c`), and fewer where the reader's
@@ -151,18 +150,6 @@ impl SockDiag {
             }
         }
         Err(SockDiagError::Endless)
-    }
-}
-
-/// One datagram. `MSG_TRUNC` makes the kernel say its true length: one that did not fit is cut in the middle of
-/// a message, and so found out by the parser.
-fn receive<'b>(socket: &Socket, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
-    loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::TRUNC) {
-            Ok((len, _true_len)) => return Ok(buffer.get(..len).unwrap_or_default()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
     }
 }
 

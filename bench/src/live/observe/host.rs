@@ -1,4 +1,5 @@
-//! What is one for the whole host: open files, the per-processor backlog, and the neighbour tables, whose statistics
+//! What is one for the whole host: open files, the per-processor backlog, the limit of connection tracking, the target's
+//! control group, and the neighbour tables, whose statistics
 //! the kernel shows in its first network namespace only (`neigh_table_init`, `net/core/neighbour.c`).
 
 use std::collections::BTreeMap;
@@ -7,9 +8,10 @@ use std::path::Path;
 use super::budget::Budget;
 use super::meter::merge;
 use super::plain::{PER_CPU_SHARE, PerCpuFile, PlainFile};
+use crate::evidence::cgroup::cpu_stat;
 use crate::evidence::named_log::NamedLog;
 use crate::evidence::per_cpu::softnet_stat;
-use crate::evidence::proc::file_nr;
+use crate::evidence::proc::{file_nr, one_number};
 use crate::evidence::record::Source;
 use crate::evidence::series::Series;
 
@@ -19,6 +21,8 @@ pub(super) struct Host {
     softnet: PlainFile,
     softnet_budget: Budget,
     neighbours: [PerCpuFile; 2],
+    conntrack_max: PlainFile,
+    target_cgroup: Option<PlainFile>,
     log: NamedLog,
 }
 
@@ -30,8 +34,14 @@ impl Host {
             softnet_budget: Budget::one_in(PER_CPU_SHARE),
             neighbours: ["arp_cache", "ndisc_cache"]
                 .map(|name| PerCpuFile::open(name, name, &proc_root.join("net/stat").join(name))),
+            conntrack_max: PlainFile::open("conntrack.max", &proc_root.join("sys/net/netfilter/nf_conntrack_max")),
+            target_cgroup: None,
             log: NamedLog::default(),
         }
+    }
+
+    pub(super) fn watch_cgroup(&mut self, folder: &Path) {
+        self.target_cgroup = Some(PlainFile::open("cgroup.cpu", &folder.join("cpu.stat")));
     }
 
     pub(super) fn sample(&mut self, at_ns: u64, buffer: &mut Vec<u8>) {
@@ -45,6 +55,15 @@ impl Host {
             log.record(at_ns, &["fs.file-nr.max"], read.max);
             Ok(())
         });
+        self.conntrack_max.sample(buffer, |text| {
+            log.record(at_ns, &["nf_conntrack.max"], one_number(text)?);
+            Ok(())
+        });
+        if let Some(group) = &mut self.target_cgroup {
+            group.sample(buffer, |text| {
+                cpu_stat(text, |name, value| log.record(at_ns, &["cgroup.target", name], value))
+            });
+        }
         if self.softnet_budget.allows(at_ns, false) {
             let each = |name: &str, value| log.record(at_ns, &["softnet", name], value);
             if let Some(cost_ns) = self.softnet.sample(buffer, |text| softnet_stat(text, each)) {
@@ -56,6 +75,10 @@ impl Host {
     pub(super) fn finish(self, sources: &mut Vec<Source>) -> BTreeMap<String, Series> {
         merge(sources, self.file_nr.meter.into_source(None));
         merge(sources, self.softnet.meter.into_source(None));
+        merge(sources, self.conntrack_max.meter.into_source(None));
+        if let Some(group) = self.target_cgroup {
+            merge(sources, group.meter.into_source(None));
+        }
         for table in self.neighbours {
             merge(sources, table.plain.meter.into_source(None));
         }

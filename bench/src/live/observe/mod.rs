@@ -11,7 +11,7 @@ mod plain;
 mod process;
 mod side;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use budget::Budget;
 pub use side::{Side, SideName};
@@ -82,6 +82,11 @@ impl Observer {
     /// Watches one more process from the next round on. One that is gone already is recorded without readings.
     pub fn watch(&mut self, role: Role, shard: u32, pid: u32) {
         self.processes.push(Watched::open(&self.proc_root, role, shard, pid));
+    }
+
+    /// Watches the throttling of the control group whose processor time the target uses, by its folder, from the next round on.
+    pub fn watch_cgroup(&mut self, folder: &Path) {
+        self.host.watch_cgroup(folder);
     }
 
     /// One round, at nanoseconds since the start of the cell. Rounds come in time order.

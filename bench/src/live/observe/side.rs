@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use super::budget::Budget;
 use super::file::ProcFile;
 use super::meter::{Meter, merge};
-use super::plain::{PerCpuFile, PlainFile};
+use super::plain::{PER_CPU_SHARE, PerCpuFile, PlainFile};
 use crate::evidence::counter_log::CounterLog;
 use crate::evidence::inet_diag::{Entry, Family, State};
 use crate::evidence::listener_log::{ListenerLog, ListenerReading};
 use crate::evidence::named_log::NamedLog;
-use crate::evidence::proc::sockstat;
+use crate::evidence::nftables;
+use crate::evidence::proc::{net_dev, one_number, sockstat};
 use crate::evidence::record::{NamespaceEvidence, Source};
 use crate::evidence::socket_log::{SocketLog, Tally};
+use crate::live::netlink::netfilter::{Netfilter, NetfilterError};
 use crate::live::netlink::sock_diag::{SockDiag, SockDiagError};
 
 /// Counters whose growth says that connections are being turned away (`net/ipv4/tcp_input.c`, `tcp_conn_request`).
@@ -46,12 +49,23 @@ pub struct Side {
     sockstat: PlainFile,
     sockstat6: PlainFile,
     conntrack: PerCpuFile,
+    conntrack_count: PlainFile,
+    devices: PlainFile,
+    filters: Filters,
     named: NamedLog,
     diag: Option<SockDiag>,
     listeners: Meter,
     states: Meter,
     listener_log: ListenerLog,
     socket_log: SocketLog,
+}
+
+/// The counters of packet filters. Reading them costs the more the more rules there are; a 500th of a core is for them.
+#[derive(Debug)]
+struct Filters {
+    meter: Meter,
+    netfilter: Option<Netfilter>,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -65,13 +79,21 @@ impl Side {
     /// Opens all sources of the calling thread's network namespace. What cannot be opened is recorded as not available.
     #[must_use]
     pub fn of_this_thread(name: SideName) -> Self {
-        Self::open(name, Path::new("/proc/thread-self/net"), SockDiag::open())
+        let (net, sys) = (Path::new("/proc/thread-self/net"), Path::new("/proc/sys/net"));
+        Self::open(name, net, sys, SockDiag::open(), Netfilter::open())
     }
 
     /// Opens all sources below `net`, the `net` folder of a thread in that namespace (`/proc/self/task/TID/net`), and
-    /// takes the conversation about its sockets, which must have been opened there.
+    /// below `sys`, `/proc/sys/net` as a thread in that namespace sees it. Takes the conversations about its sockets and
+    /// its packet filters, which must have been opened there.
     #[must_use]
-    pub fn open(name: SideName, net: &Path, diag: Result<SockDiag, SockDiagError>) -> Self {
+    pub fn open(
+        name: SideName,
+        net: &Path,
+        sys: &Path,
+        diag: Result<SockDiag, SockDiagError>,
+        netfilter: Result<Netfilter, NetfilterError>,
+    ) -> Self {
         let (mut listeners, mut states) = (Meter::new("inet_diag.listeners"), Meter::new("inet_diag.states"));
         if let Err(error) = &diag {
             listeners.give_up(error);
@@ -84,6 +106,9 @@ impl Side {
             sockstat: PlainFile::open("sockstat", &net.join("sockstat")),
             sockstat6: PlainFile::open("sockstat6", &net.join("sockstat6")),
             conntrack: PerCpuFile::open("conntrack", "nf_conntrack", &net.join("stat/nf_conntrack")),
+            conntrack_count: PlainFile::open("conntrack.count", &sys.join("netfilter/nf_conntrack_count")),
+            devices: PlainFile::open("devices", &net.join("dev")),
+            filters: Filters::open(netfilter),
             named: NamedLog::default(),
             diag: diag.ok(),
             listeners,
@@ -113,6 +138,15 @@ impl Side {
             self.socket_log.record_all(at_ns, State::TIME_WAIT, count);
         }
         self.conntrack.sample(at_ns, buffer, &mut self.named);
+        let named = &mut self.named;
+        self.conntrack_count.sample(buffer, |text| {
+            named.record(at_ns, &["nf_conntrack.count"], one_number(text)?);
+            Ok(())
+        });
+        self.devices.sample(buffer, |text| {
+            net_dev(text, |device, name, value| named.record(at_ns, &["device", device, name], value))
+        });
+        self.filters.sample(at_ns, named);
         self.sample_listeners(at_ns);
     }
 
@@ -144,9 +178,10 @@ impl Side {
     /// What was seen, and the account of each source, named with its side where there are two.
     pub(super) fn finish(self, both: bool, sources: &mut Vec<Source>) -> NamespaceEvidence {
         let side = both.then(|| self.name.text());
-        let plain = [self.sockstat, self.sockstat6, self.conntrack.plain].into_iter();
+        let plain =
+            [self.sockstat, self.sockstat6, self.conntrack.plain, self.conntrack_count, self.devices].into_iter();
         let meters = [self.netstat.meter, self.snmp.meter].into_iter().chain(plain.map(|file| file.meter));
-        for meter in meters.chain([self.listeners, self.states]) {
+        for meter in meters.chain([self.filters.meter, self.listeners, self.states]) {
             merge(sources, meter.into_source(side));
         }
         let mut counters = self.netstat.log.into_series();
@@ -177,6 +212,25 @@ impl Side {
     fn families(&self) -> &'static [Family] {
         let unused = self.named.last("sockstat.TCP6.inuse") == Some(0) && !self.sockstat6.meter.gave_up();
         if unused { &[Family::V4] } else { &Family::BOTH }
+    }
+}
+
+impl Filters {
+    fn open(netfilter: Result<Netfilter, NetfilterError>) -> Self {
+        let mut meter = Meter::new("nftables");
+        let netfilter = netfilter.inspect_err(|error| meter.give_up(error)).ok();
+        Self { meter, netfilter, budget: Budget::one_in(PER_CPU_SHARE) }
+    }
+
+    fn sample(&mut self, at_ns: u64, named: &mut NamedLog) {
+        let Some(netfilter) = &mut self.netfilter else { return };
+        if !self.budget.allows(at_ns, false) {
+            return;
+        }
+        if let Some((rules, cost_ns)) = self.meter.read(|| netfilter.rules()) {
+            self.budget.spend(at_ns, cost_ns);
+            nftables::record(named, at_ns, &rules);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::evidence::record::Source;
+use crate::live::netlink::netfilter::NetfilterError;
 use crate::live::netlink::sock_diag::SockDiagError;
 
 fn socket() -> Socket {
@@ -93,6 +94,10 @@ fn refused() -> Result<crate::live::netlink::sock_diag::SockDiag, SockDiagError>
     Err(SockDiagError::Open(io::Error::from_raw_os_error(93)))
 }
 
+fn side(name: SideName, folder: &Path) -> Side {
+    Side::open(name, folder, folder, refused(), Err(NetfilterError::Open(io::Error::from_raw_os_error(93))))
+}
+
 #[test]
 fn what_cannot_be_read_is_not_available_because() {
     let root = tempfile::tempdir().unwrap();
@@ -104,8 +109,8 @@ fn what_cannot_be_read_is_not_available_because() {
     fs::write(client.join("netstat"), "TcpExt: A B\nTcpExt: 1\n").unwrap();
     let mut observer = Observer::new(
         root.path().into(),
-        Side::open(SideName::Server, &server, refused()),
-        Some(Side::open(SideName::Client, &client, refused())),
+        side(SideName::Server, &server),
+        Some(side(SideName::Client, &client)),
         &[80],
     );
     for round in 0..5 {

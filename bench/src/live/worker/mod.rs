@@ -31,9 +31,11 @@ pub fn main(arguments: &[String]) -> u8 {
     let done = match orders.first() {
         None => return 1,
         Some(Order::Sandbox(order)) => sandbox::run(&order, orders),
-        Some(Order::Target { place, nofile, plan }) => target::run(place.as_ref(), nofile, plan, orders),
+        Some(Order::Target { place, cgroup, nofile, plan }) => {
+            target::run(place.as_ref(), cgroup.as_deref(), nofile, plan, orders)
+        }
         Some(Order::Load { place, plan, shard }) => load::run(place.as_ref(), &plan, shard, orders),
-        Some(Order::Probe { place, plan, until }) => probe::run(place.as_ref(), &plan, until, orders),
+        Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
     };
     match done {
         Ok(()) => 0,
@@ -50,7 +52,7 @@ fn os(what: &'static str) -> impl Fn(std::io::Error) -> Failed {
 }
 
 /// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use brimful_loadgen::probe::{self, ProbePlan};
-use brimful_target::limits;
+use brimful_target::limits::{self, Nofile};
 use tokio::sync::oneshot;
 
 use super::super::message::{Failed, Place, Said};
@@ -14,6 +14,7 @@ use super::orders::{Orders, say};
 
 pub(super) fn run(
     place: Option<&Place>,
+    nofile: Option<u64>,
     plan: &ProbePlan,
     until: Option<Duration>,
     mut orders: Orders,
@@ -21,9 +22,13 @@ pub(super) fn run(
     if let Some(place) = place {
         namespace::enter(place)?;
     }
-    limits::raise_nofile().map_err(super::os("raise the probe's own descriptor limit"))?;
+    let raised = limits::raise_nofile().map_err(super::os("raise the probe's own descriptor limit"))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(super::os("start a runtime"))?;
+    // The runtime has its descriptors by now: what is short is what a probe opens.
+    if let Some(soft) = nofile {
+        give_limit(Nofile { soft, hard: raised.hard })?;
+    }
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
     let (stop, stopped) = oneshot::channel();
@@ -46,4 +51,15 @@ pub(super) fn run(
     done.map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
     say(&Said::ProbeDone);
     Ok(())
+}
+
+fn give_limit(want: Nofile) -> Result<(), Failed> {
+    let Nofile { soft, hard } = want;
+    let refused = |what: String| Failed {
+        what: format!("cannot set the probe's own descriptor limit to {soft}: {what}"),
+        hint: Some(format!("give a limit of at most {hard}, which is as far as brimful itself may go")),
+        machine: true,
+    };
+    let given = limits::set_nofile(want).map_err(|error| refused(error.to_string()))?;
+    if given == want { Ok(()) } else { Err(refused(format!("the kernel gave {}", given.soft))) }
 }

@@ -10,6 +10,7 @@ use brimful_target::clock::monotonic_ns;
 use rustix::thread::gettid;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::super::fault;
 use super::super::link;
 use super::super::message::{Failed, Place, Said, SandboxOrder, Tell};
 use super::super::namespace::{self, Made};
@@ -36,14 +37,18 @@ pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
         Path::Veth => Some(join_client()?),
     };
     let sysctls = order.sysctls.iter().map(|(name, value)| set_everywhere(name, value, client.as_ref())).collect();
+    make_faults(order, client.as_ref())?;
     let pid = std::process::id();
     let place = |tid: u32| Place { pid, tid, user_namespace };
-    let observer = Observer::new(
+    let mut observer = Observer::new(
         PathBuf::from("/proc"),
         Side::of_this_thread(SideName::Server),
         client.as_ref().map(ClientSide::side).transpose()?,
         &order.target_ports,
     );
+    if let Some(folder) = &order.target_cgroup {
+        observer.watch_cgroup(folder);
+    }
     say(&Said::SandboxReady { server: place(pid), client: place(client.as_ref().map_or(pid, |c| c.tid)), sysctls });
     watch(observer, order.every, orders);
     Ok(())
@@ -114,6 +119,29 @@ fn set_everywhere(name: &str, value: &str, client: Option<&ClientSide>) -> Resul
         client.run(move || set(&name, &value))??;
     }
     set(name, value)
+}
+
+/// Makes the ordered faults, each in the namespace it belongs to, and what half-open load needs.
+fn make_faults(order: &SandboxOrder, client: Option<&ClientSide>) -> Result<(), Failed> {
+    if order.ghosts > 0 {
+        let Some(client) = client else {
+            return Err(fault::needs_veth(
+                "half-open load needs an address that the server cannot reach, and loopback has none",
+            ));
+        };
+        client.run(link::ghosts_client).map_err(|_| gone())??;
+        link::ghosts_server(order.ghosts)?;
+    }
+    for fault in &order.faults {
+        match (fault::side(fault), client) {
+            (SideName::Client, Some(client)) => {
+                let (fault, path, ports) = (fault.clone(), order.path, order.target_ports.clone());
+                client.run(move || fault::apply(&fault, path, &ports)).map_err(|_| gone())??;
+            }
+            (SideName::Client, None) | (SideName::Server, _) => fault::apply(fault, order.path, &order.target_ports)?,
+        }
+    }
+    Ok(())
 }
 
 type Work = Box<dyn FnOnce() + Send>;

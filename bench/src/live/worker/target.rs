@@ -1,18 +1,30 @@
 //! The worker that is the server under test.
 
 use std::future::pending;
+use std::path::Path;
 use std::thread;
 
 use brimful_target::limits::{self, Nofile};
 use brimful_target::{Plan, Server, TargetError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::cgroup;
 use super::super::message::{Failed, Place, Said, Tell};
 use super::super::namespace;
 use super::chain;
 use super::orders::{Orders, say};
 
-pub(super) fn run(place: Option<&Place>, nofile: Option<Nofile>, plan: Plan, mut orders: Orders) -> Result<(), Failed> {
+pub(super) fn run(
+    place: Option<&Place>,
+    group: Option<&Path>,
+    nofile: Option<Nofile>,
+    plan: Plan,
+    mut orders: Orders,
+) -> Result<(), Failed> {
+    // First of all: in a user namespace the group's files would belong to somebody else.
+    if let Some(group) = group {
+        cgroup::enter(group)?;
+    }
     if let Some(place) = place {
         namespace::enter(place)?;
     }
