@@ -6,6 +6,7 @@
 use brimful_loadgen::probe::Outcome;
 
 use super::spans::known;
+use super::syn_sent;
 use super::verdict::Undecided;
 use super::view::View;
 use super::words::count;
@@ -81,7 +82,13 @@ fn before_the_socket(view: &View<'_>) -> String {
         ));
     }
     let text = "the handshake was not completed: the SYN or its answer was lost before the socket (conntrack, a packet filter, a per-CPU backlog, the neighbour table)";
-    if seen.is_empty() { text.to_owned() } else { format!("{text}; a hint: {}", seen.join("; ")) }
+    let text = match syn_sent::several(view) {
+        Some(ports) => format!(
+            "{text}; SYNs went unanswered at several listeners at once ({ports}), so look for what they share, not for one listener's queue"
+        ),
+        None => text.to_owned(),
+    };
+    if seen.is_empty() { text } else { format!("{text}; a hint: {}", seen.join("; ")) }
 }
 
 fn commonest(view: &View<'_>) -> Option<Outcome> {

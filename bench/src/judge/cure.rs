@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::view::View;
 use crate::plan::cell::KnobValue;
+use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
 
 pub(crate) mod acceptor;
 pub(crate) mod backlog;
 pub(crate) mod generator;
 pub(crate) mod listener;
+pub(crate) mod node;
 pub(crate) mod nofile;
+pub(crate) mod program;
 pub(crate) mod syn;
 
 /// When a change is felt, in words.
@@ -37,6 +41,8 @@ pub enum PlaceKind {
     Systemd,
     /// The pod's manifest.
     PodSpec,
+    /// The node, outside any pod.
+    Node,
     /// The program itself.
     Code,
     /// The scenario file, where the experiment and not the target is at fault.
@@ -52,6 +58,7 @@ impl PlaceKind {
             Self::SysctlD => "sysctl.d",
             Self::Systemd => "systemd",
             Self::PodSpec => "pod spec",
+            Self::Node => "on the node",
             Self::Code => "in the program",
             Self::Scenario => "in the scenario",
         }
@@ -68,6 +75,12 @@ pub enum Note {
     Unsafe,
     /// It reaches the node's own network namespace, and no pod's.
     NodeOnly,
+    /// One value for the whole node and every pod on it.
+    WholeNode,
+    /// The kubelet probes from the node's own namespace, so it holds there.
+    ProberNode,
+    /// It belongs to the unit of the prober, which is the kubelet's.
+    ProberUnit,
     /// It reaches every container the runtime starts from then on.
     AllContainers,
     /// It lasts until the process ends.
@@ -86,6 +99,9 @@ impl Note {
             Self::NodeOnly => {
                 "for servers on the host's own network; a pod's namespace starts with the kernel's defaults"
             }
+            Self::WholeNode => "one value for the node and every pod on it; no pod can set it",
+            Self::ProberNode => "on the node, where the kubelet probes from",
+            Self::ProberUnit => "in the unit of the prober: kubelet.service",
             Self::AllContainers => "in the container runtime's unit: for every container started after it",
             Self::UntilRestart => "lasts until the process ends",
             Self::Wrapped => "a pod spec has no field for it; this reaches the hard limit at most",
@@ -138,6 +154,11 @@ pub struct Cure {
     pub places: Vec<Place>,
     /// Why this, and where the number comes from.
     pub because: String,
+}
+
+/// No cure, for what is no fault.
+pub(crate) fn none(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    None
 }
 
 /// The two places for a sysctl of a network namespace.

@@ -50,7 +50,7 @@ pub fn check(expectations: &[Expectation], report: &Report) -> Vec<Mismatch> {
     mismatches
 }
 
-fn speaks_of(expectation: &Expectation, knobs: &IndexMap<String, KnobReading>) -> bool {
+pub(crate) fn speaks_of(expectation: &Expectation, knobs: &IndexMap<String, KnobReading>) -> bool {
     expectation.when.iter().all(|(name, value)| knobs.get(name).is_some_and(|knob| knob.asked == *value))
 }
 

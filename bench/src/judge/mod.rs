@@ -7,6 +7,7 @@
 mod descriptors;
 mod queue;
 mod spans;
+mod syn_sent;
 mod view;
 mod words;
 
@@ -17,6 +18,7 @@ mod beyond;
 mod notes;
 pub mod verdict;
 
+pub mod confusion;
 pub mod expect;
 pub mod knobs;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use brimful_loadgen::probe::Action;
 
+use super::cause::cookies_sent;
 use super::view::View;
 use super::words::{count, counted};
 use crate::evidence::record::Record;
@@ -18,6 +19,7 @@ pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
         record.target.early_ends.iter().map(|end| format!("target {} ended by itself: {}", end.shard, end.how)),
     );
     notes.extend(knobs_that_did_not_take(record));
+    notes.extend(not_read_with_cookies(view));
     if outcome == CellOutcome::Healthy {
         notes.extend(near_misses(view));
     }
@@ -40,10 +42,21 @@ fn knobs_that_did_not_take(record: &Record) -> impl Iterator<Item = String> {
     })
 }
 
+/// That one number has no effect while another is set as it is (`tcp_conn_request`): said where a scenario sets it.
+fn not_read_with_cookies(view: &View<'_>) -> Option<String> {
+    let name = "net.ipv4.tcp_max_syn_backlog";
+    let set = view.record.knobs.contains_key(&format!("sysctl.{name}")) || view.record.cell.sysctls.contains_key(name);
+    let cookies = view.sysctl("net.ipv4.tcp_syncookies").filter(|&cookies| cookies > 0);
+    cookies.filter(|_| set).map(|_| "tcp_max_syn_backlog is not read while cookies are on".to_owned())
+}
+
 fn near_misses(view: &View<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(n) = view.grew("TcpExt.ListenOverflows").filter(|&n| n > 0) {
         notes.push(format!("the accept queue overflowed {} times, though no probe was hit", count(n)));
+    }
+    if let Some(n) = cookies_sent(view).filter(|&n| n > 0) {
+        notes.push(format!("{} SYNs were answered with cookies: served, not a fault", count(n)));
     }
     if view.targets.iter().any(|t| !t.at_limit.is_empty()) {
         notes.push("the target reached its descriptor limit, though no probe failed".to_owned());

@@ -63,6 +63,11 @@ impl<'a> Queue<'a> {
         min_between(self.recv_q, from_ns, to_ns) <= drained_at(self.limit.at(to_ns))
     }
 
+    /// How many may wait at an instant for the queue to count as drained.
+    pub(crate) fn drained_mark(&self, at_ns: u64) -> u64 {
+        drained_at(self.limit.at(at_ns))
+    }
+
     /// The most that waited at any instant of `from..=to`.
     pub(crate) fn most_between(&self, from_ns: u64, to_ns: u64) -> u64 {
         max_between(self.recv_q, from_ns, to_ns)

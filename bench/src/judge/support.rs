@@ -78,7 +78,7 @@ pub(crate) fn sample(seq: u64, outcome: Outcome) -> Sample {
         Outcome::Refused => (90_000, None, "dial tcp 127.0.0.1:23380: connect: connection refused"),
         Outcome::Reset => (600_000, Some(80_000), "read: connection reset by peer"),
         Outcome::BadStatus => (500_000, Some(80_000), "HTTP probe failed with statuscode: 503"),
-        Outcome::LocalError => (20_000, None, "bind: cannot assign requested address"),
+        Outcome::LocalError => (20_000, None, "dial tcp 127.0.0.1:23380: socket: cannot allocate memory"),
     };
     Sample {
         seq,

@@ -126,7 +126,10 @@ fn explain(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)
     }
     if verdict.cause.is_none() {
         verdict.cause = Some(CauseName::Undetermined);
-        verdict.undecided.extend(beyond::left_open(view));
+        // First what is left as a whole, then each cause that was not excluded.
+        if let Some(open) = beyond::left_open(view) {
+            verdict.undecided.insert(0, open);
+        }
     }
 }
 

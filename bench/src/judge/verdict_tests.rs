@@ -269,10 +269,12 @@ fn a_syn_queue_that_drops_is_shown_by_its_own_counter() {
 
 #[test]
 fn the_three_quarter_rule_shows_by_what_no_other_counter_explains() {
-    assert_eq!(cause(&three_quarters()), Some(SynQueue));
+    let verdict = judge(&three_quarters());
+    assert_eq!(verdict.cause, Some(SynQueueThreeQuarterRule));
+    assert!(excludes(&verdict, SynQueue), "TCPReqQFullDrop counts every drop of a full SYN queue");
     let mut unrouted = three_quarters();
     unrouted.evidence.server.counters.insert("Ip.OutNoRoutes".into(), rising(37));
-    assert!(leaves_open(&judge(&unrouted), SynQueue));
+    assert!(leaves_open(&judge(&unrouted), SynQueueThreeQuarterRule));
     let mut few = three_quarters();
     few.evidence.server.sockets.clear();
     assert_eq!(cause(&few), Some(Undetermined));

@@ -8,7 +8,7 @@ use super::descriptors::Descriptors;
 use super::queue::Queue;
 use super::spans::{interval_ns, known};
 use super::words::nanos;
-use crate::evidence::record::{EarlyEnd, ListenerEvidence, Record, Role};
+use crate::evidence::record::{EarlyEnd, ListenerEvidence, NamespaceEvidence, Record, Role};
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
 
@@ -61,9 +61,43 @@ impl<'a> View<'a> {
 
     /// How much a counter of the server's namespace grew within one of its readings around an instant.
     pub(crate) fn grew_near(&self, name: &str, at_ns: u64) -> Option<u64> {
-        let series = self.counter(name)?;
+        self.growth(self.counter(name)?, at_ns, at_ns)
+    }
+
+    /// How much a series grew from one of its readings before `from_ns` to one after `to_ns`; `None` where it ran backwards.
+    pub(crate) fn growth(&self, series: &Series, from_ns: u64, to_ns: u64) -> Option<u64> {
         let slack = interval_ns(series, self.end_ns);
-        series.at(at_ns.saturating_add(slack)).checked_sub(series.at(at_ns.saturating_sub(slack)))
+        series.at(to_ns.saturating_add(slack)).checked_sub(series.at(from_ns.saturating_sub(slack)))
+    }
+
+    /// The namespaces that were watched with the beginning of their series' names: the server's, and the client's where it is another.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = (&'static str, &'a NamespaceEvidence)> + use<'a> {
+        let evidence = &self.record.evidence;
+        std::iter::once(("server", &evidence.server)).chain(evidence.client.iter().map(|client| ("client", client)))
+    }
+
+    /// The namespace the probe connects from: on loopback the server's.
+    pub(crate) fn client_side(&self) -> (&'static str, &'a NamespaceEvidence) {
+        let evidence = &self.record.evidence;
+        evidence.client.as_ref().map_or(("server", &evidence.server), |client| ("client", client))
+    }
+
+    /// A host-wide quantity, if it was read.
+    pub(crate) fn host(&self, name: &str) -> Option<&'a Series> {
+        self.record.evidence.host.get(name).and_then(known)
+    }
+
+    /// The sockets of the server's namespace in a state at the probed port, if they were counted.
+    pub(crate) fn at_the_probed_port(&self, state: &str) -> Option<&'a Series> {
+        sockets(&self.record.evidence.server, state, &self.record.probe.plan.address.port().to_string())
+    }
+
+    /// The sockets that share the probe's address, where there are several (`SO_REUSEPORT`), as far as their queues were read.
+    pub(crate) fn shared_queues(&self) -> Vec<Queue<'a>> {
+        let listeners = &self.record.evidence.server.listeners;
+        let Some(probed) = self.queue.as_ref().and_then(|q| address_of(q.name)) else { return Vec::new() };
+        let sharing = listeners.iter().filter(|(name, _)| address_of(name) == Some(probed));
+        sharing.filter_map(|(name, l)| Queue::of(name, l, self.end_ns)).collect()
     }
 
     /// Connections taken from the accept queues between two instants: those that entered a queue (`Tcp.PassiveOpens`,
@@ -136,8 +170,13 @@ impl<'a> View<'a> {
     }
 }
 
+/// Sockets of a namespace in a state and at a port (for `SYN_SENT` the other end's), if they were counted.
+pub(crate) fn sockets<'a>(namespace: &'a NamespaceEvidence, state: &str, port: &str) -> Option<&'a Series> {
+    namespace.sockets.get(state)?.get(port).and_then(known)
+}
+
 /// The address of a listener's name: `127.0.0.1:8080`, `[::]:8080`, and `127.0.0.1:8080#2` for the second socket at one address.
-fn address_of(name: &str) -> Option<SocketAddr> {
+pub(crate) fn address_of(name: &str) -> Option<SocketAddr> {
     name.split('#').next()?.parse().ok()
 }
 

@@ -3,13 +3,13 @@
 //! Shown probe by probe: the queue was full when the SYN came, and drained again within the probe's time-out, so that a
 //! larger queue would have let it in and had it served. A full queue alone is only a symptom.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen::probe::{Outcome, Sample};
 
 use super::super::queue::Queue;
 use super::super::view::View;
 use super::super::words::{count, time};
 use super::waits::{Wait, full_near, room_for_all_between_readings, wait_of};
-use super::{Finding, ProofLine, fd_limit};
+use super::{Finding, ProofLine, fd_limit, roots};
 use crate::plan::expect::Why;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
@@ -26,6 +26,9 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             queue.fullest(),
             "a full queue, but behind an acceptor without descriptors: a symptom, a larger one would fill too",
         ));
+    }
+    if let Some(line) = roots::of_the_queue(view) {
+        return Finding::Excluded(line);
     }
     let absorbable: Vec<Wait> = waits.iter().copied().filter(|w| matches!(w, Wait::Absorbable(_))).collect();
     if view.explains_most(absorbable.len()) {
@@ -108,16 +111,19 @@ fn never_full(view: &View<'_>, queue: &Queue<'_>, overflows: Option<u64>) -> Opt
             format!("at most {}", queue.fullest()),
             "the accept queue had room for everything that could have come between two readings",
         )),
-        // Overflows are there, or cannot be told; without a connect time-out they were not the probe's.
-        _ => view.failed.iter().all(|s| !matches!(s.outcome, Outcome::ConnectTimeout | Outcome::ResponseTimeout)).then(
-            || {
-                ProofLine::new(
-                    "probe",
-                    "no time-out",
-                    "a full accept queue drops SYNs in silence, and no probe timed out",
-                )
-            },
-        ),
+        // Overflows are there, or cannot be told; without a time-out, or a reset for `tcp_abort_on_overflow`, they were not the probe's.
+        _ => view.failed.iter().all(|s| !may_be_turned_away(view, s)).then(|| {
+            ProofLine::new("probe", "no time-out", "a full accept queue drops SYNs in silence, and no probe timed out")
+        }),
+    }
+}
+
+/// Whether a full queue can end a probe so: a time-out, or a reset by a server that resets handshakes it has no room for.
+fn may_be_turned_away(view: &View<'_>, sample: &Sample) -> bool {
+    match sample.outcome {
+        Outcome::ConnectTimeout | Outcome::ResponseTimeout => true,
+        Outcome::Reset => view.grew("TcpExt.EmbryonicRsts").is_some_and(|n| n > 0),
+        Outcome::Ok | Outcome::Refused | Outcome::BadStatus | Outcome::LocalError => false,
     }
 }
 

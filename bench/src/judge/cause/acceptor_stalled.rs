@@ -3,8 +3,9 @@
 use super::super::queue::Queue;
 use super::super::view::View;
 use super::super::words::{count, time};
+use super::app_connection_cap::Sign;
 use super::waits::{Wait, wait_of};
-use super::{Finding, ProofLine, fd_limit};
+use super::{Finding, ProofLine, fd_limit, roots};
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let Some(queue) = &view.queue else {
@@ -23,6 +24,19 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             view.targets.first().map_or_else(String::new, |t| t.fullest()),
             "accepting stood still for want of descriptors: a symptom",
         ));
+    }
+    if let Some(line) = roots::of_the_queue(view) {
+        return Finding::Excluded(line);
+    }
+    if let Some(Sign::WaitsAtRoundNumber | Sign::WaitsAtRoundInstant | Sign::TurnsAway) = roots::cap(view) {
+        return Finding::Open {
+            why: "an acceptor that stopped for good at that very number of connections would look the same as a cap"
+                .into(),
+            collect: vec![
+                "a stack of the target's accepting thread (`/proc/PID/task/TID/stack`, `perf`)".into(),
+                "whether one more connection is taken as soon as one of those held is closed".into(),
+            ],
+        };
     }
     let waits: Vec<Wait> = view.failed.iter().map(|s| wait_of(view, queue, s)).collect();
     let too_long = waits.iter().filter(|w| matches!(w, Wait::TooLong(_))).count();

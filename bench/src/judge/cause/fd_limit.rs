@@ -9,7 +9,7 @@ use super::super::descriptors::Descriptors;
 use super::super::view::View;
 use super::super::words::{count, time};
 use super::waits::full_near;
-use super::{Finding, ProofLine};
+use super::{Finding, ProofLine, fd_leak};
 
 /// How long before its end a process must have been at the limit for the end to count as its answer to it, in nanoseconds:
 /// a server that gives up does so at its first failing accept, and one second covers its farewell.
@@ -24,7 +24,14 @@ pub(super) fn look(view: &View<'_>) -> Finding {
     }
     let explained = view.failed.iter().filter(|s| explains(view, s)).count();
     if view.explains_most(explained) {
-        return Finding::Shown { proof: proof(view, explained), why: None };
+        return match tightest(view).filter(|_| fd_leak::is_the_root(view)) {
+            Some(target) => Finding::Excluded(ProofLine::new(
+                target.series_name(),
+                target.fullest(),
+                "at its limit, but with connections that nobody holds any more: a symptom, a higher limit is met later",
+            )),
+            None => Finding::Shown { proof: proof(view, explained), why: None },
+        };
     }
     let emfile = view.own_account("EMFILE").unwrap_or(0);
     let tightest = tightest(view);

@@ -1,10 +1,11 @@
 //! The generator did not keep its plan, or ran into its own limits: the cell is void, and the target is not blamed. Pure.
 
 use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen::plan::Sources;
 
 use super::super::view::View;
 use super::super::words::{count, nanos, time};
+use super::local_error::{Lack, lack};
 use super::{Finding, ProofLine};
 
 /// Lateness below this is never held against the load, in nanoseconds: one reading of the evidence, and a tenth of the shortest time-out a kubelet knows.
@@ -60,7 +61,7 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     if !record.load.missing_shards.is_empty() {
         found.push(Shortfall::MissingShards(record.load.missing_shards.len()));
     }
-    let local = load.failures.iter().filter(|f| is_local(f.phase, &f.errno));
+    let local = load.failures.iter().filter(|f| is_local(f.phase, &f.errno) && !a_finding(view, &f.errno));
     found.extend(
         local.filter(|f| f.count.saturating_mul(LOCAL_FAILURES_ONE_IN) > load.requested).map(|f| Shortfall::Local {
             phase: f.phase,
@@ -83,7 +84,8 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     if samples.is_empty() && !cut_short {
         found.push(Shortfall::NoProbe);
     }
-    let local: Vec<_> = samples.iter().filter(|s| s.outcome == Outcome::LocalError).collect();
+    // What the prober's own ports and descriptors do to a health check is a finding; anything else is a broken experiment.
+    let local: Vec<_> = samples.iter().filter(|s| lack(s) == Some(Lack::Other)).collect();
     if let Some(first) = local.first() {
         found.push(Shortfall::ProbeLocal { count: local.len() as u64, message: first.message.clone() });
     }
@@ -93,6 +95,11 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
         found.push(Shortfall::ProbeLate { lag_ns, timeout_ns: view.timeout_ns });
     }
     found
+}
+
+/// Whether a failure to find a source port is what a real client would meet: the kernel was to choose it. Ports that were planned are the plan's fault.
+fn a_finding(view: &View<'_>, errno: &str) -> bool {
+    errno == "EADDRNOTAVAIL" && view.record.load.plan.sources == Sources::Kernel
 }
 
 /// Whether a failure is the generator's own: making and binding sockets always, connecting where the errno speaks of its ports or memory.

@@ -4,6 +4,7 @@ use brimful_loadgen::probe::{Outcome, Sample};
 
 use super::super::queue::Queue;
 use super::super::spans::{Span, min_between};
+use super::super::syn_sent::most_around;
 use super::super::view::View;
 
 /// One failed probe and the accept queue it had to pass.
@@ -23,18 +24,9 @@ pub(super) enum Wait {
 /// (with a time-out of 1 s that SYN is the only one: the first retransmission comes after 1.0 s, `tcp_timeout_init`).
 pub(super) fn wait_of(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wait {
     match sample.outcome {
-        Outcome::ConnectTimeout if full_near(view, queue, sample.started_ns) => {
-            if !queue.read_often_enough(view.timeout_ns) {
-                return Wait::Untold;
-            }
-            let Some(span) = queue.backed_up_near(sample.started_ns) else { return Wait::Absorbable(None) };
-            let deadline = sample.started_ns.saturating_add(view.timeout_ns);
-            let short = span.len_ns() < view.timeout_ns.saturating_add(queue.interval_ns);
-            if (short && queue.drained_between(sample.started_ns, deadline)) || kept_up(view, queue, span) {
-                Wait::Absorbable(Some(span))
-            } else {
-                Wait::TooLong(Some(span))
-            }
+        Outcome::ConnectTimeout if full_near(view, queue, sample.started_ns) => kept_out(view, queue, sample),
+        Outcome::ResponseTimeout | Outcome::Reset if overflowed_at_its_ack(view, queue, sample) => {
+            kept_out(view, queue, sample)
         }
         Outcome::ConnectTimeout if may_have_been_full_unseen(view, queue) => Wait::Untold,
         Outcome::ResponseTimeout => match still_queued(view, queue, sample) {
@@ -44,6 +36,39 @@ pub(super) fn wait_of(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wa
         },
         _ => Wait::Elsewhere,
     }
+}
+
+/// How long a full queue kept a probe out.
+fn kept_out(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wait {
+    if !queue.read_often_enough(view.timeout_ns) {
+        return Wait::Untold;
+    }
+    let Some(span) = queue.backed_up_near(sample.started_ns) else { return Wait::Absorbable(None) };
+    let deadline = sample.started_ns.saturating_add(view.timeout_ns);
+    let short = span.len_ns() < view.timeout_ns.saturating_add(queue.interval_ns);
+    if (short && queue.drained_between(sample.started_ns, deadline)) || kept_up(view, queue, span) {
+        Wait::Absorbable(Some(span))
+    } else {
+        Wait::TooLong(Some(span))
+    }
+}
+
+/// Whether the queue was full when the last ACK of this probe's handshake came (`tcp_v4_syn_recv_sock`): the client is connected, the server
+/// is not, and either waits for the ACK to come again (a socket in `SYN_RECV` that sent its SYN-ACK again), or, with `tcp_abort_on_overflow`, resets it
+/// (`EmbryonicRsts`).
+fn overflowed_at_its_ack(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> bool {
+    let Some(connect_ns) = sample.connect_ns else { return false };
+    let connected = sample.started_ns.saturating_add(connect_ns);
+    let turned_away = match sample.outcome {
+        Outcome::ResponseTimeout => view
+            .at_the_probed_port("SYN_RECV_RETRANS")
+            .is_some_and(|s| most_around(view, s, connected, sample.ended_ns.saturating_add(view.timeout_ns)) > 0),
+        Outcome::Reset => view.grew_near("TcpExt.EmbryonicRsts", connected).is_some_and(|n| n > 0),
+        _ => false,
+    };
+    turned_away
+        && full_near(view, queue, connected)
+        && view.grew_near("TcpExt.ListenOverflows", connected).is_some_and(|n| n > 0)
 }
 
 /// Whether the queue was full around an instant: seen so, or betrayed by drops of this listener together with overflows of the namespace.

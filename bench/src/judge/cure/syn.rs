@@ -18,3 +18,15 @@ pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             .into(),
     })
 }
+
+/// The same switch: with cookies on `tcp_max_syn_backlog` is not read at all.
+pub(crate) fn three_quarters(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
+    let half_open = view.at_the_probed_port("SYN_RECV").map_or(0, |s| s.max);
+    cure(view, why).map(|cure| Cure {
+        because: format!(
+            "with cookies on, tcp_max_syn_backlog is not read and no quarter of it is kept back; without them it must be above four thirds \
+             of what is half-open ({half_open} at most here, and no more because of this rule)"
+        ),
+        ..cure
+    })
+}

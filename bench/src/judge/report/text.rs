@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::super::cause::{ProofLine, words};
 use super::super::cure::{Cure, Place, PlaceKind, felt};
 use super::super::verdict::Verdict;
-use super::super::words::{counted, time};
+use super::super::words::{counted, listed, time};
 use super::table::table;
 use super::{CellReport, Report};
 use crate::plan::expect::{CauseName, Why};
@@ -193,19 +193,23 @@ impl Page {
         self.wrapped(&line.text, 11, 11);
     }
 
+    /// What is ruled out, the causes that the same line excludes together.
     fn ruled_out(&mut self, verdict: &Verdict) {
         if verdict.ruled_out.is_empty() {
             return;
         }
         self.wrapped("ruled out", 2, 2);
+        let mut lines: Vec<(&ProofLine, Vec<String>)> = Vec::new();
         for out in &verdict.ruled_out {
-            let label = format!("    {:<16}  ", out.cause.to_string());
-            let value = if out.line.value.is_empty() {
-                out.line.source.clone()
-            } else {
-                format!("{} {}", out.line.source, out.line.value)
-            };
-            self.wrapped_after(&label, &format!("{} ({value})", out.line.text));
+            match lines.iter_mut().find(|(line, _)| *line == &out.line) {
+                Some((_, causes)) => causes.push(out.cause.to_string()),
+                None => lines.push((&out.line, vec![out.cause.to_string()])),
+            }
+        }
+        for (line, causes) in lines {
+            let value =
+                if line.value.is_empty() { line.source.clone() } else { format!("{} {}", line.source, line.value) };
+            self.labelled(&listed(&causes), &format!("{} ({value})", line.text));
         }
     }
 
@@ -220,11 +224,21 @@ impl Page {
             } else {
                 open.cause.to_string()
             };
-            self.wrapped_after(&format!("    {name:<16}  "), &open.why);
+            self.labelled(&name, &open.why);
             let named = verdict.cause != Some(CauseName::Undetermined);
             for item in open.collect.iter().filter(|_| !named) {
                 self.wrapped_after(&format!("    {:<16}  collect: ", ""), item);
             }
+        }
+    }
+
+    /// Words beside a name, or below it where it is too long for its column.
+    fn labelled(&mut self, name: &str, text: &str) {
+        if name.chars().count() <= 16 {
+            self.wrapped_after(&format!("    {name:<16}  "), text);
+        } else {
+            self.wrapped(name, 4, 6);
+            self.wrapped(text, 22, 22);
         }
     }
 

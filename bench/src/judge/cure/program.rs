@@ -1,0 +1,131 @@
+//! Cures that only the program itself, or what surrounds it, can give. Pure.
+
+use super::{Cure, Note, Place, PlaceKind, Setting};
+use crate::judge::view::View;
+use crate::judge::words::{count, readable_above};
+use crate::plan::cell::KnobValue;
+use crate::plan::expect::Why;
+use crate::plan::knob::TakesEffect;
+
+/// Room above what the load needs, as one part in this many: health checks, and what comes while others leave.
+const MARGIN_ONE_IN: u64 = 10;
+
+/// A change of the program's code, felt when it starts again.
+fn code(knob: &str, value: Option<KnobValue>, text: impl Into<String>, because: impl Into<String>) -> Cure {
+    Cure {
+        knob: knob.into(),
+        value,
+        takes_effect: TakesEffect::ProcessStart,
+        also: Vec::new(),
+        places: vec![Place::new(PlaceKind::Code, text, None)],
+        because: because.into(),
+    }
+}
+
+/// A leak: close what the peer has closed.
+pub(crate) fn leak(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(code(
+        "target.leak-one-in",
+        Some(KnobValue::Number(0)),
+        "close(2) every connection whose read gives end of file or an error, on every path, also while it is idle;\n\
+         a keep-alive (SO_KEEPALIVE) or an idle time-out ends those whose clients vanished",
+        "a higher limit is only met later: nothing but the program's close ends a socket in CLOSE_WAIT",
+    ))
+}
+
+/// A cap of the program's own.
+pub(crate) fn cap(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    let shards = u64::from(view.record.cell.target.shards.max(1));
+    let need = view.record.load.outcome.requested.div_ceil(shards);
+    let value = readable_above(need.saturating_add(need / MARGIN_ONE_IN));
+    Some(code(
+        "target.max-connections",
+        Some(KnobValue::Number(value)),
+        format!(
+            "raise the program's own limit of connections to {value} (worker_connections, maxTcpConnections, a pool's size),\n\
+             and serve health checks on a listener of their own that it does not count"
+        ),
+        format!(
+            "{} connections and a tenth to spare; descriptors and queues have room, so no limit of the kernel needs to change",
+            count(need)
+        ),
+    ))
+}
+
+/// Answers that take too long.
+pub(crate) fn slow(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    let seconds = view.record.probe.plan.timeout.as_secs().max(1).saturating_mul(2);
+    Some(Cure {
+        knob: "probe.timeout".into(),
+        value: Some(KnobValue::Word(format!("{seconds}s"))),
+        takes_effect: TakesEffect::ProcessStart,
+        also: Vec::new(),
+        places: vec![
+            Place::new(PlaceKind::PodSpec, format!("livenessProbe:\n  timeoutSeconds: {seconds}"), None),
+            Place::new(
+                PlaceKind::Code,
+                "answer the health check without waiting for work, locks or other services",
+                None,
+            ),
+        ],
+        because: "no limit of the kernel is met: the program takes the connection and answers late, so it must \
+                  answer sooner or be given more time"
+            .into(),
+    })
+}
+
+/// Too little processor time.
+pub(crate) fn processor(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(Cure {
+        knob: "target.cpu-percent".into(),
+        value: None,
+        takes_effect: TakesEffect::Live,
+        also: Vec::new(),
+        places: vec![
+            Place::new(
+                PlaceKind::PodSpec,
+                "resources:\n  requests:\n    cpu: MORE   # its share when others want the processor too\n  limits: {}   # a cpu limit throttles even on an idle node",
+                None,
+            ),
+            Place::new(PlaceKind::Systemd, "[Service]\nCPUQuota=\nCPUWeight=1000", None),
+        ],
+        because: "no backlog or sysctl cures it: in a larger queue connections only wait longer for the same processor"
+            .into(),
+    })
+}
+
+/// One socket of a group that nobody serves.
+pub(crate) fn skew(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(code(
+        "target.reuseport",
+        None,
+        "give every SO_REUSEPORT socket an acceptor of its own that nothing blocks, close a socket whose worker stops,\n\
+         or let the workers share one socket",
+        "the kernel spreads connections by hash and does not look who is idle; tcp_migrate_req = 1 moves what waits when such a socket is closed",
+    ))
+}
+
+/// Handshakes that wait for data.
+pub(crate) fn defer(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(Cure {
+        also: vec![Setting { knob: "sysctl.net.ipv4.tcp_syncookies".into(), value: KnobValue::Number(1) }],
+        places: vec![
+            Place::new(
+                PlaceKind::Code,
+                "do not set TCP_DEFER_ACCEPT (`deferred` in nginx, `AcceptFilter` in Apache)",
+                None,
+            ),
+            Place::new(
+                PlaceKind::PodSpec,
+                "securityContext:\n  sysctls:\n  - name: net.ipv4.tcp_syncookies\n    value: \"1\"",
+                Some(Note::Safe),
+            ),
+        ],
+        ..code(
+            "target.defer-accept",
+            None,
+            "",
+            "clients that connect and say nothing stay in the SYN queue; without it they would be accepted and cost a descriptor each",
+        )
+    })
+}
