@@ -62,7 +62,7 @@ fn without_a_fault_every_counter_of_one_stands_still() {
         for name in ["nftables.server", "nftables.client", "devices.server", "devices.client"] {
             let source = account.evidence.sources.iter().find(|source| source.name == name).expect(name);
             assert!(source.reads > 5 && source.unavailable_because.is_none(), "{source:?}");
-            assert!(source.cost_ns / source.reads < 1_000_000, "{source:?}");
+            assert!(source.cost_ns / source.reads < 5_000_000, "{source:?}");
         }
     }
 }
