@@ -56,7 +56,7 @@ pub enum Order {
     Probe {
         /// Where.
         place: Option<Place>,
-        /// Its own soft descriptor limit; `None` for as many as it may have.
+        /// Its own soft descriptor limit, at least the ten or so that the worker itself needs; `None` for as many as it may have.
         nofile: Option<u64>,
         /// The probe.
         plan: ProbePlan,

@@ -45,6 +45,7 @@ impl Traces {
     fn now(parent: u32) -> Self {
         let mut workers = BTreeSet::new();
         let mut namespaces = BTreeSet::new();
+        let cgroups = brimful_cgroups(parent);
         let parent = parent.to_string();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -66,7 +67,7 @@ impl Traces {
         let sysctls = ["net/core/somaxconn", "net/ipv4/tcp_max_syn_backlog", "fs/nr_open", "fs/file-max"]
             .map(|name| fs::read_to_string(PathBuf::from("/proc/sys").join(name)).unwrap())
             .to_vec();
-        Self { workers, namespaces, interfaces, cgroups: brimful_cgroups(), sysctls }
+        Self { workers, namespaces, interfaces, cgroups, sysctls }
     }
 
     fn is_clean(&self, before: &Self) -> bool {
@@ -74,14 +75,15 @@ impl Traces {
     }
 }
 
-/// Control groups that carry brimful's name, in the trees that are mounted.
-fn brimful_cgroups() -> usize {
+/// Control groups that carry a run's name, in the trees that are mounted.
+fn brimful_cgroups(owner: u32) -> usize {
+    let name = format!("brimful-{owner}-");
     let mut found = 0;
     let mut folders = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
     while let Some((folder, depth)) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found += usize::from(entry.file_name().to_string_lossy().contains("brimful"));
+                found += usize::from(entry.file_name().to_string_lossy().starts_with(&name));
                 if depth < 3 {
                     folders.push((entry.path(), depth + 1));
                 }

@@ -1,8 +1,10 @@
 //! The binary with privileges: real namespaces, real sockets, the kernel's own truth, and nothing left behind.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they did not run, and their seed")]
 
 mod bad_input;
 mod carry;
+mod faults;
 mod leftovers;
+mod stage;
 mod support;

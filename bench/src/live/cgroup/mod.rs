@@ -135,9 +135,9 @@ fn owner(name: &str) -> Option<u32> {
 }
 
 fn refused(what: &str, error: &io::Error) -> Failed {
-    let hint = match error.raw_os_error() {
-        // The first version refuses a quota above that of the group around it.
-        Some(libc::EINVAL) => {
+    let hint = match error.kind() {
+        // The first version refuses a quota above that of the group around it, with EINVAL.
+        io::ErrorKind::InvalidInput => {
             "brimful itself may have less processor time than the quota asks for: ask for less".to_owned()
         }
         _ => HINT.to_owned(),

@@ -1,5 +1,6 @@
 //! The worker that is the health check.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -53,13 +54,31 @@ pub(super) fn run(
     Ok(())
 }
 
+/// A limit is on the number of a descriptor, so the worker's own count: its pipes, its runtime and the timer that it is
+/// about to make. With just enough for these, every probe fails for want of a socket.
 fn give_limit(want: Nofile) -> Result<(), Failed> {
     let Nofile { soft, hard } = want;
-    let refused = |what: String| Failed {
+    let refused = |what: &str, hint: String| Failed {
         what: format!("cannot set the probe's own descriptor limit to {soft}: {what}"),
-        hint: Some(format!("give a limit of at most {hard}, which is as far as brimful itself may go")),
+        hint: Some(hint),
         machine: true,
     };
-    let given = limits::set_nofile(want).map_err(|error| refused(error.to_string()))?;
-    if given == want { Ok(()) } else { Err(refused(format!("the kernel gave {}", given.soft))) }
+    let needed = below_first_two_free().map_err(super::os("list the probe's own descriptors"))?;
+    if soft < needed {
+        let hint = format!("give at least {needed}: with that, every probe fails for want of a socket");
+        return Err(refused(&format!("it needs {needed} for itself"), hint));
+    }
+    let far = || format!("give at most {hard}, which is as far as brimful itself may go");
+    let given = limits::set_nofile(want).map_err(|error| refused(&error.to_string(), far()))?;
+    if given == want { Ok(()) } else { Err(refused(&format!("the kernel gave {}", given.soft), far())) }
+}
+
+/// How many descriptor numbers there are before the second free one: the first is for the timer.
+fn below_first_two_free() -> std::io::Result<u64> {
+    let mut taken = BTreeSet::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        taken.extend(entry?.file_name().to_string_lossy().parse::<u64>());
+    }
+    // The listing itself is among them, under the first free number, which it now gives back.
+    Ok((0..).find(|number| !taken.contains(number)).unwrap_or_default())
 }
