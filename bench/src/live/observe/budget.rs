@@ -40,6 +40,11 @@ impl Budget {
         owed == 0 || (urgent && since >= last.cost_ns.saturating_mul(URGENT_MULTIPLE) && owed <= CREDIT_NS)
     }
 
+    /// Forgets all that was spent: the next reading may be taken at once. For the last one, which disturbs nobody any more.
+    pub fn forgive(&mut self) {
+        self.last = None;
+    }
+
     /// Notes a reading that ended now and took so long.
     pub fn spend(&mut self, ended_ns: u64, cost_ns: u64) {
         let before = self.last.map_or(0, |last| last.owed_ns.saturating_sub(ended_ns.saturating_sub(last.ended_ns)));
@@ -84,6 +89,15 @@ mod tests {
     fn trouble_is_looked_at_at_once_and_then_closely() {
         let taken = readings(10 * MS, 5, |ms| ms >= 400);
         assert_eq!(taken.iter().take(3).copied().collect::<Vec<_>>(), [0, 400, 600]);
+    }
+
+    #[test]
+    fn what_is_forgiven_does_not_wait() {
+        let mut budget = Budget::one_in(100);
+        budget.spend(0, 1_000 * MS);
+        assert!(!budget.allows(MS, true));
+        budget.forgive();
+        assert!(budget.allows(MS, false));
     }
 
     #[test]

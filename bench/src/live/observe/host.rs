@@ -44,6 +44,11 @@ impl Host {
         self.target_cgroup = Some(PlainFile::open("cgroup.cpu", &folder.join("cpu.stat")));
     }
 
+    pub(super) fn forgive(&mut self) {
+        self.softnet_budget.forgive();
+        self.neighbours.iter_mut().for_each(PerCpuFile::forgive);
+    }
+
     pub(super) fn sample(&mut self, at_ns: u64, buffer: &mut Vec<u8>) {
         for table in &mut self.neighbours {
             table.sample(at_ns, buffer, &mut self.log);

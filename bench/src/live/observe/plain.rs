@@ -55,6 +55,10 @@ impl PerCpuFile {
         Self { plain: PlainFile::open(name, path), group, budget: Budget::one_in(PER_CPU_SHARE) }
     }
 
+    pub(super) fn forgive(&mut self) {
+        self.budget.forgive();
+    }
+
     pub(super) fn sample(&mut self, at_ns: u64, buffer: &mut Vec<u8>, log: &mut NamedLog) {
         if !self.budget.allows(at_ns, false) {
             return;

@@ -90,7 +90,7 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
     let cpu_fraction = match start {
         Some((t0, cpu)) => {
             let wall = monotonic_ns().saturating_sub(t0);
-            observer.sample(wall);
+            observer.sample_last(wall);
             fraction(cpu_ns().saturating_sub(cpu), wall)
         }
         None => 0.0,
