@@ -207,7 +207,7 @@ fn ghosts_fill_the_syn_queue_and_nobody_else_suffers() {
     }
     for who in everybody() {
         let mut play = forty(Path::Veth);
-        play.load = load(Path::Veth, 40, Behaviour::HalfOpen, topology::GHOSTS);
+        play.load = load(Path::Veth, 40, Behaviour::HalfOpen, topology::GHOST_SOURCES);
         let order = SandboxOrder { ghosts: 1, ..plain(Path::Veth) };
         let account = Stage::make(who, order).expect("a sandbox").play(play);
         assert_eq!((account.load.established, account.load.pending), (0, 40), "{who:?}");
