@@ -86,25 +86,25 @@ pub fn shards_needed(connections: u64, nofile_hard: u64) -> u32 {
 /// one second (`TCP_TIMEOUT_INIT`, RFC 6298), so one loss on the way is within it.
 const HANDSHAKE_ALLOWED: Duration = Duration::from_secs(1);
 
-/// The most connections of a plan that are open at the same time, over all shards; what [`shards_needed`] is to be
+/// The most connections of a load that are open at the same time, over all shards; what [`shards_needed`] is to be
 /// asked with. All of them, but for churn: there those whose intended instants lie within one lifetime and one second,
 /// which is for handshakes that need a repeated SYN and for openings behind their time.
 ///
 /// A server that answers later than that makes churn pile up in its handshakes, up to the whole plan; a process
 /// then meets its descriptor limit, and the load says so (`EMFILE` in the phase `socket`).
 #[must_use]
-pub fn open_at_once(plan: &LoadPlan) -> u64 {
-    let Behaviour::Churn { lifetime } = plan.behaviour else { return plan.connections };
+pub fn open_at_once(connections: u64, ramp: Duration, behaviour: Behaviour) -> u64 {
+    let Behaviour::Churn { lifetime } = behaviour else { return connections };
     // A ramp is cut to 64 bits of nanoseconds where the instants are computed, too.
-    let ramp_ns = plan.ramp.as_nanos().min(u128::from(u64::MAX));
+    let ramp_ns = ramp.as_nanos().min(u128::from(u64::MAX));
     let span_ns = lifetime.saturating_add(HANDSHAKE_ALLOWED).as_nanos();
     if span_ns >= ramp_ns {
-        return plan.connections;
+        return connections;
     }
     // A window of length s over instants that are ramp/n apart, each rounded down, has at most ⌈s·n/ramp⌉ + 1 of them.
     // Both factors are below 2^64, and the quotient is at most n.
-    let within = (u128::from(plan.connections) * span_ns).div_ceil(ramp_ns);
-    u64::try_from(within + 1).unwrap_or(u64::MAX).min(plan.connections)
+    let within = (u128::from(connections) * span_ns).div_ceil(ramp_ns);
+    u64::try_from(within + 1).unwrap_or(u64::MAX).min(connections)
 }
 
 #[cfg(test)]
@@ -114,15 +114,11 @@ mod tests {
     use super::*;
     use crate::pace::intended_ns;
 
-    fn plan(connections: u64, ramp: Duration, behaviour: Behaviour) -> LoadPlan {
-        LoadPlan { connections, shards: 1, ramp, behaviour, sources: Sources::Kernel, destinations: vec![] }
-    }
-
     proptest! {
         #[test]
         fn no_more_of_a_churn_are_open_than_is_said(n in 1_u64..500, ramp_ms in 0_u64..20_000, lifetime_ms in 0_u64..20_000) {
             let (ramp, lifetime) = (Duration::from_millis(ramp_ms), Duration::from_millis(lifetime_ms));
-            let most = open_at_once(&plan(n, ramp, Behaviour::Churn { lifetime }));
+            let most = open_at_once(n, ramp, Behaviour::Churn { lifetime });
             let instants: Vec<u64> = (0..n).map(|i| intended_ns(i, n, ramp)).collect();
             let span_ns = (lifetime_ms + 1_000) * 1_000_000;
             for (i, &first) in instants.iter().enumerate() {
@@ -155,13 +151,13 @@ mod tests {
     #[test]
     fn what_stays_is_open_all_at_once() {
         let minute = Duration::from_secs(60);
-        assert_eq!(open_at_once(&plan(1_000_000, minute, Behaviour::Idle)), 1_000_000);
-        assert_eq!(open_at_once(&plan(1_000_000, minute, Behaviour::HalfOpen)), 1_000_000);
+        assert_eq!(open_at_once(1_000_000, minute, Behaviour::Idle), 1_000_000);
+        assert_eq!(open_at_once(1_000_000, minute, Behaviour::HalfOpen), 1_000_000);
         let churn = |lifetime| Behaviour::Churn { lifetime };
-        assert_eq!(open_at_once(&plan(60_000, minute, churn(Duration::from_secs(4)))), 5_001);
-        assert_eq!(open_at_once(&plan(60_000, Duration::ZERO, churn(Duration::from_secs(4)))), 60_000);
+        assert_eq!(open_at_once(60_000, minute, churn(Duration::from_secs(4))), 5_001);
+        assert_eq!(open_at_once(60_000, Duration::ZERO, churn(Duration::from_secs(4))), 60_000);
         let longest = Duration::from_nanos(u64::MAX) - HANDSHAKE_ALLOWED - Duration::from_nanos(1);
-        assert_eq!(open_at_once(&plan(u64::MAX, Duration::MAX, churn(longest))), u64::MAX);
-        assert_eq!(open_at_once(&plan(u64::MAX, Duration::MAX, churn(Duration::MAX))), u64::MAX);
+        assert_eq!(open_at_once(u64::MAX, Duration::MAX, churn(longest)), u64::MAX);
+        assert_eq!(open_at_once(u64::MAX, Duration::MAX, churn(Duration::MAX)), u64::MAX);
     }
 }

@@ -76,6 +76,9 @@ pub(super) struct Run {
     /// Compare with the scenario's [expect]; exit with 4 when the truth is another
     #[arg(long)]
     pub(super) verify: bool,
+    /// Fail when a scenario of several needs what is not here (root), instead of listing it
+    #[arg(long)]
+    pub(super) strict: bool,
     /// What to print when it is done
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,

@@ -28,6 +28,13 @@ pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
             put("\n");
         }
         put(&format!("{}\n{}\n", source.typed, source.scenario.question));
+        if let Some(need) = machine::missing(&source.scenario.needs) {
+            put(&format!("not here, because {}\n", need.because()));
+            if found.len() == 1 {
+                status = status.worse(ExitStatus::Machine);
+            }
+            continue;
+        }
         // One file that cannot run here must not hide what the next one would need.
         match feasible_cells(source, &machine, options.only.as_deref()) {
             Ok(cells) => {

@@ -56,7 +56,7 @@ pub(super) fn loopback_only(address: SocketAddr) -> Result<(), Error> {
 
 fn line(point: LoadPoint, requested: u64) -> String {
     let seconds = point.at_ns / 1_000_000_000;
-    let LoadPoint { attempted, established, held, failed, .. } = point;
+    let LoadPoint { attempted, established, held, failed, at_ns: _, pending: _ } = point;
     format!("{seconds:4} s: attempted {attempted}/{requested}, established {established}, held {held}, failed {failed}")
 }
 

@@ -141,6 +141,9 @@ impl Now {
         let mut line = format!("{}: {}", self.id, self.step);
         if self.load.attempted > 0 {
             line.push_str(&format!("  held {}/{}", self.load.held, self.requested));
+            if self.load.pending > 0 {
+                line.push_str(&format!(", {} in handshake", self.load.pending));
+            }
         }
         if let Some(table) = self.table {
             let pair = |name: &str, value: Option<u64>, limit: Option<u64>| match (value, limit) {

@@ -11,6 +11,7 @@ use super::say;
 use super::sources::{self, Source};
 use crate::error::{Error, ExitStatus};
 use crate::evidence::record::{Host, Record};
+use crate::judge::confusion::{self, Confusion};
 use crate::judge::expect;
 use crate::judge::report::{Report, RunInfo};
 use crate::judge::verdict::{Verdict, judge};
@@ -22,6 +23,8 @@ use crate::plan::catalogue;
 use crate::plan::cell::Cell;
 use crate::plan::cost::Machine;
 use crate::plan::expect::{CellOutcome, Expectation};
+use crate::plan::need::Need;
+use crate::plan::refusal::Refusal;
 use crate::plan::topology::{self, Layout};
 use crate::store::RunDirectory;
 
@@ -35,21 +38,40 @@ pub(super) fn run(options: &Run) -> Result<ExitStatus, Error> {
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
     // Everything is checked before anything is run: the last scenario's mistake must not cost the first one's minutes.
     let mut planned = Vec::new();
+    let mut elsewhere = Vec::new();
     for source in &found {
+        if let Some(need) = machine::missing(&source.scenario.needs) {
+            if found.len() == 1 || options.strict {
+                return Err(Error::Refused(vec![not_here(source, need)]));
+            }
+            elsewhere.push((source, need));
+            continue;
+        }
         planned.push((source, feasible_cells(source, &machine, options.only.as_deref())?));
     }
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     let mut status = ExitStatus::Done;
+    let mut confusion = Confusion::default();
     for (source, cells) in &planned {
         let out = out_for(options, source, planned.len() > 1);
         let directory = RunDirectory::create(&out, options.force)?;
         let session = Session { source, cells, directory, machine: &machine, interrupt: &interrupt };
-        status = status.worse(session.run(options)?);
+        status = status.worse(session.run(options, &mut confusion)?);
         if interrupt.seen().is_some() {
             break;
         }
     }
+    for (source, need) in elsewhere {
+        say(&format!("{}: not here, because {}", source.name, need.because()));
+    }
+    if options.verify && planned.len() > 1 {
+        say(&format!("\n{confusion}"));
+    }
     Ok(status)
+}
+
+fn not_here(source: &Source, need: Need) -> Refusal {
+    Refusal::machine(format!("`{}` cannot run here, because {}", source.name, need.because()), "run brimful as root")
 }
 
 /// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
@@ -74,7 +96,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn run(&self, options: &Run) -> Result<ExitStatus, Error> {
+    fn run(&self, options: &Run, confusion: &mut Confusion) -> Result<ExitStatus, Error> {
         let mut progress = Progress::new(self.cells, options.plain);
         let mut records = Vec::new();
         let mut status = ExitStatus::Done;
@@ -117,6 +139,7 @@ impl Session<'_> {
         let report = self.report(&records, options)?;
         if options.verify {
             status = status.worse(self.verify(&report));
+            confusion.merge(&Confusion::of(confusion::pairs(&self.source.scenario.expect, &report)));
         }
         Ok(self.interrupt.seen().map_or(status, |signal| status.worse(signal.into())))
     }

@@ -8,6 +8,7 @@ use rustix::system::uname;
 use crate::evidence::proc::{self, FileNr};
 use crate::evidence::record::Host;
 use crate::plan::cost::Machine;
+use crate::plan::need::Need;
 
 /// Reads this machine's limits for `brimful check` and for every refusal.
 ///
@@ -64,4 +65,16 @@ fn memory() -> Memory {
             .map_or(0, |kib| kib * 1024)
     };
     Memory { total: field("MemTotal:"), available: field("MemAvailable:") }
+}
+
+/// What of `needs` this process has not: root of the initial user namespace is told by its id and by a map of all ids
+/// onto themselves (`user_namespaces(7)`).
+#[must_use]
+pub fn missing(needs: &[Need]) -> Option<Need> {
+    let ids = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let initial = ids.split_whitespace().eq(["0", "0", "4294967295"]);
+    let root = rustix::process::geteuid().is_root() && initial;
+    needs.iter().copied().find(|need| match need {
+        Need::Root => !root,
+    })
 }

@@ -6,18 +6,9 @@ use brimful_loadgen::plan::Behaviour;
 
 use super::cell::LoadSetup;
 
-/// How long a handshake may take before [`open_at_once`] no longer allows for it: the first repeated SYN is sent after
-/// one second (`TCP_TIMEOUT_INIT`, RFC 6298), so one loss on the way is within it.
-const HANDSHAKE_ALLOWED: Duration = Duration::from_secs(1);
-
-/// The most connections that are open at the same time, over all shards: all of them, but for churn; there those whose
-/// instants lie within one lifetime and one second for the handshake. The generator's own `plan::open_at_once`, which
-/// wants a finished plan, counts alike.
+/// The most connections that are open at the same time, over all shards, as the generator itself counts them.
 pub(super) fn open_at_once(load: &LoadSetup) -> u64 {
-    match load.behaviour {
-        Behaviour::Idle | Behaviour::HalfOpen => load.connections,
-        Behaviour::Churn { lifetime } => within(load, lifetime.saturating_add(HANDSHAKE_ALLOWED)),
-    }
+    brimful_loadgen::plan::open_at_once(load.connections, load.ramp, load.behaviour)
 }
 
 /// How many are open on average while the load churns undisturbed; all of them for any other load.

@@ -50,7 +50,7 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
     ) -> Result<Self, LoadError> {
         let connections = planner.connections_of(shard);
         let limit = limits::nofile().map_err(|source| LoadError::SetUp { call: "getrlimit", source })?.soft;
-        let open = open_at_once(plan).div_ceil(u64::from(plan.shards.max(1)));
+        let open = open_at_once(plan.connections, plan.ramp, plan.behaviour).div_ceil(u64::from(plan.shards.max(1)));
         // No descriptor can have a number at or above the limit.
         let room = usize::try_from(open.saturating_add(OWN_DESCRIPTORS).min(limit)).unwrap_or(usize::MAX);
         let no_memory = |source| LoadError::Memory { connections: open, source };
