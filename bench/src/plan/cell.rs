@@ -115,6 +115,8 @@ pub struct ProbeSetup {
     /// that leaves it without a socket. `None` for as many as it may have.
     pub nofile: Option<u64>,
     /// The port it asks, where that is not the one listened on; `None` for the health listener's, or else the main one.
+    /// Left out of a record where it says nothing, so that records from before it read and write the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
 

@@ -81,7 +81,7 @@ pub struct Limit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prediction {
-    /// The one that this cell's connections meet first; `None` where they fit below all.
+    /// The one that this cell's connections and its health check meet first; `None` where they fit below all.
     pub binding: Option<Limit>,
     /// All of them, the lowest first. One that no number of connections would meet at this pace is not there.
     pub all: Vec<Limit>,
@@ -113,8 +113,25 @@ pub fn predict(cell: &Cell, machine: &Machine) -> Prediction {
     ];
     let mut all: Vec<Limit> = forms.into_iter().flatten().collect();
     all.sort_by_key(|limit| (limit.at_connections, limit.kind));
-    let binding = all.first().filter(|limit| limit.at_connections < cell.load.connections).cloned();
+    let binding = all.iter().find(|limit| is_met(cell, limit)).cloned();
     Prediction { binding, all }
+}
+
+/// Whether the load meets a limit, or leaves the health check nothing of what it needs as well: where both draw on the
+/// same, the health check is one connection more.
+fn is_met(cell: &Cell, limit: &Limit) -> bool {
+    let apart = match limit.kind {
+        // A load that names its ports leaves the kernel's to the health check.
+        LimitKind::SourcePorts => cell.load.source == SourceChoice::Auto,
+        LimitKind::FileMax | LimitKind::Memory => true,
+        LimitKind::Conntrack
+        | LimitKind::Descriptors
+        | LimitKind::AppConnectionCap
+        | LimitKind::AcceptQueue
+        | LimitKind::SynQueueThreeQuarterRule
+        | LimitKind::SynQueue => false,
+    };
+    cell.load.connections.saturating_add(u64::from(!apart)) > limit.at_connections
 }
 
 fn limit(kind: LimitKind, at_connections: u64, formula: impl Into<String>) -> Option<Limit> {
