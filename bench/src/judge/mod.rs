@@ -24,6 +24,8 @@ pub mod knobs;
 pub mod report;
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod report_tests;
 #[cfg(test)]
 mod support;

@@ -3,17 +3,20 @@
 //! SYNs, a dropped SYN comes again after 1, 2, 3, 4, 5, 7, 11 s, EMFILE takes nothing from the queue.
 
 mod cases;
+mod faults;
 mod written;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use brimful_loadgen::outcome::Phase;
 use brimful_loadgen::probe::{Action, Outcome, ProbePlan, Sample};
 
 use crate::evidence::record::{ListenerEvidence, Record};
 use crate::evidence::series::Series;
 
 pub(crate) use cases::*;
+pub(crate) use faults::*;
 
 pub(crate) const ADDRESS: &str = "127.0.0.1:23380";
 pub(crate) const MS: u64 = 1_000_000;
@@ -36,6 +39,10 @@ pub(crate) struct World {
     pub(crate) accepts_per_s: u64,
     /// First, every, length, in milliseconds.
     pub(crate) pause: Option<(u64, u64, u64)>,
+    /// Connections the program allows; beyond it they wait, or are closed at once.
+    pub(crate) cap: Option<(u64, bool)>,
+    /// How long an answer takes, in milliseconds.
+    pub(crate) answer_ms: u64,
 }
 
 impl Default for World {
@@ -50,6 +57,8 @@ impl Default for World {
             limit: 32_768,
             accepts_per_s: 50_000,
             pause: None,
+            cap: None,
+            answer_ms: 0,
         }
     }
 }
@@ -116,6 +125,8 @@ struct State {
     established: u64,
     cpu_ns: u64,
     budget: u64,
+    /// Connections that the program closed at once.
+    closed: u64,
     samples: Vec<Sample>,
     /// Retransmissions due, as the number of tries before.
     retries: BTreeMap<u64, Vec<usize>>,
@@ -163,10 +174,19 @@ impl State {
         }
         self.budget = (self.budget + w.accepts_per_s).min(w.accepts_per_s.max(1_000) * 2);
         while self.budget >= 1_000 && self.fds < w.nofile.0 {
+            let capped = w.cap.filter(|&(most, _)| self.fds >= BASE + most);
+            if capped.is_some_and(|(_, closes)| !closes) {
+                break;
+            }
             let Some(client) = self.queue.pop_front() else { break };
             self.budget -= 1_000;
             self.cpu_ns += 20_000;
             match client {
+                Client::Load if capped.is_some() => self.closed += 1,
+                Client::Probe(i) if capped.is_some() => {
+                    let seq = self.samples[i].seq;
+                    self.samples[i] = sample(seq, Outcome::Reset);
+                }
                 Client::Load => self.fds += 1,
                 Client::Probe(i) => self.answer(i, ms),
             }
@@ -179,7 +199,7 @@ impl State {
     /// Answers a probe that still waits.
     fn answer(&mut self, i: usize, ms: u64) {
         let s = &mut self.samples[i];
-        let waited = (ms * MS).saturating_sub(s.started_ns);
+        let waited = ((ms + self.world.answer_ms) * MS).saturating_sub(s.started_ns);
         if waited < SECOND {
             *s = sample(s.seq, Outcome::Ok);
             s.ended_ns += waited;
@@ -202,6 +222,7 @@ impl World {
             established: 0,
             cpu_ns: 0,
             budget: 0,
+            closed: 0,
             samples: Vec::new(),
             retries: BTreeMap::new(),
         };
@@ -234,6 +255,12 @@ impl World {
                 }
             }
         }
-        self.written_down(state.samples, listener, counters, descriptors, cpu, state.established)
+        let closed = state.closed;
+        let mut record = self.written_down(state.samples, listener, counters, descriptors, cpu, state.established);
+        if closed > 0 {
+            record.load.outcome.add_failure(Phase::Hold, "EOF", closed);
+            record.load.outcome.held -= closed;
+        }
+        record
     }
 }

@@ -92,6 +92,13 @@ impl<'a> View<'a> {
         sockets(&self.record.evidence.server, state, &self.record.probe.plan.address.port().to_string())
     }
 
+    /// How many sockets listen on the probed address, read or not.
+    pub(crate) fn sockets_at_the_address(&self) -> usize {
+        let probed = self.queue.as_ref().and_then(|q| address_of(q.name));
+        let names = self.record.evidence.server.listeners.keys();
+        names.filter(|name| probed.is_some() && address_of(name) == probed).count()
+    }
+
     /// The sockets that share the probe's address, where there are several (`SO_REUSEPORT`), as far as their queues were read.
     pub(crate) fn shared_queues(&self) -> Vec<Queue<'a>> {
         let listeners = &self.record.evidence.server.listeners;

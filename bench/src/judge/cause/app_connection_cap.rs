@@ -13,7 +13,7 @@ use super::super::spans::min_between;
 use super::super::view::View;
 use super::super::words::{count, time};
 use super::waits::{Wait, wait_of};
-use super::{Finding, ProofLine, fd_limit};
+use super::{Finding, ProofLine, fd_limit, lost};
 
 /// Connections that must have been turned away beyond the probes themselves: a handful may have other reasons.
 const TURNED_AWAY_AT_LEAST: u64 = 10;
@@ -96,7 +96,7 @@ pub(super) fn sign(view: &View<'_>) -> Option<(Plateau, Sign)> {
 fn plateau(view: &View<'_>, target: &Descriptors<'_>) -> Option<Plateau> {
     let open = target.open;
     // What is accepted and closed at once, and a probe being answered, stand out of it.
-    let slack = 2 + open.max / 100;
+    let slack = (open.max / 100).saturating_add(2);
     let from_ns = open.first_reached(open.max.saturating_sub(slack))?;
     let level = open.at(view.end_ns);
     let kept = min_between(open, from_ns, view.end_ns).saturating_add(slack) >= open.max;
@@ -138,10 +138,18 @@ fn at_a_round_instant(view: &View<'_>, plateau: &Plateau) -> bool {
     };
     let at_ns = first.saturating_add((plateau.held as f64 * 1e9 / rate) as u64);
     let beyond = at_ns % ROUND_INSTANT_NS;
-    beyond.min(ROUND_INSTANT_NS - beyond) <= 2_000_000 + (2e9 / rate) as u64
+    beyond.min(ROUND_INSTANT_NS - beyond) <= 2_000_000_u64.saturating_add((2e9 / rate) as u64)
 }
 
 fn no_plateau(view: &View<'_>, target: &Descriptors<'_>) -> Finding {
+    let unheard = lost::unheard(view).len();
+    if view.explains_most(unheard) {
+        return Finding::Excluded(ProofLine::new(
+            "probe.outcomes.connect-timeout",
+            format!("{unheard} of {} failed", view.failed.len()),
+            "a program at its own cap drops no SYN while its accept queue has room",
+        ));
+    }
     let unanswered = view
         .failed
         .iter()

@@ -44,6 +44,11 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             count(view.record.load.outcome.held),
             "its descriptors grew with the connections that were held",
         )),
+        None if held_fill_it(view, target) => Finding::Excluded(ProofLine::new(
+            "load.held",
+            format!("{} for {} descriptors", count(view.record.load.outcome.held), count(target.soft.last)),
+            "the connections that are held, less those that wait to be accepted, account for its descriptors",
+        )),
         None => Finding::Open {
             why: "whether its descriptors are connections that somebody still holds was not read".into(),
             collect: vec![
@@ -105,6 +110,15 @@ fn held_grew(view: &View<'_>, target: &Descriptors<'_>) -> Option<bool> {
     let full = at_the_limit(target).filter(|&full| full > half.saturating_add(target.interval_ns))?;
     let (before, after) = (held_at(view, half)?, held_at(view, full)?);
     Some(after > before.saturating_add(before / STEADY_ONE_IN).saturating_add(per_connection(view)))
+}
+
+/// Whether connections that the clients hold and that were accepted account for nine in ten of its descriptors.
+fn held_fill_it(view: &View<'_>, target: &Descriptors<'_>) -> bool {
+    let destinations = (view.record.load.plan.destinations.len() as u64).max(1);
+    let waiting = view.queue.as_ref().map_or(0, |q| q.recv_q.last);
+    let accepted = (view.record.load.outcome.held / destinations).saturating_sub(waiting);
+    let used = target.open.last.saturating_sub(target.open.first);
+    accepted.saturating_mul(per_connection(view)).saturating_mul(10) >= used.saturating_mul(9)
 }
 
 fn at_the_limit(target: &Descriptors<'_>) -> Option<u64> {

@@ -18,7 +18,14 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             collect: vec!["`ss -lntm`: several sockets on one port, and `Recv-Q` of each".into()],
         };
     };
-    if queues.len() < 2 {
+    let sockets = view.sockets_at_the_address();
+    if queues.len() < sockets {
+        return Finding::Open {
+            why: format!("of {sockets} sockets on the probed address only {} were read", queues.len()),
+            collect: vec!["`Recv-Q` of each socket on the port (`ss -lntm`)".into()],
+        };
+    }
+    if sockets < 2 {
         return Finding::Excluded(ProofLine::new(
             format!("listener.{}", probed.name),
             "1 socket",

@@ -95,7 +95,9 @@ pub(super) fn room_for_all_between_readings(view: &View<'_>, queue: &Queue<'_>) 
 fn kept_up(view: &View<'_>, queue: &Queue<'_>, span: Span) -> bool {
     let taken = view.taken_between(span.from_ns, span.to_ns);
     let came = view.arrivals_between(span.from_ns, span.to_ns);
-    matches!((taken, came), (Some(taken), Some(came)) if taken >= came && taken > queue.limit.at(span.from_ns))
+    // Of several sockets on one address, what was taken may all have been another's.
+    view.sockets_at_the_address() == 1
+        && matches!((taken, came), (Some(taken), Some(came)) if taken >= came && taken > queue.limit.at(span.from_ns))
 }
 
 /// Whether a connected probe was still in the accept queue at its deadline: fewer were taken than stood before it. The first reading
