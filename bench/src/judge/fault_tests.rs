@@ -400,6 +400,16 @@ fn a_standstill_at_no_particular_number_stays_the_acceptor_s_and_a_cap_is_not_ex
 }
 
 #[test]
+fn a_standstill_after_everybody_was_let_in_is_no_cap() {
+    for connections in [12_000, 2_000, 1_024] {
+        let world = World { connections, pause: Some((4_000, 60_000, 60_000)), hold_ms: 10_000, ..World::default() };
+        let verdict = judge(&world.record());
+        assert_eq!(verdict.cause, Some(AcceptorStalled), "{connections}");
+        assert!(excludes(&verdict, AppConnectionCap), "{connections}");
+    }
+}
+
+#[test]
 fn connections_all_held_and_a_probe_reset_are_no_cap() {
     let mut record = healthy();
     fail_from(&mut record, 5, Outcome::Reset);
@@ -454,6 +464,17 @@ fn a_handshake_turned_away_at_its_last_ack_is_the_accept_queue_s_also_as_a_reset
     assert_eq!(cause(&aborted), Some(Undetermined), "a reset alone says nothing of the queue");
     count(&mut aborted, "TcpExt.EmbryonicRsts", rising(2));
     assert_eq!(cause(&aborted), Some(AcceptQueue));
+}
+
+#[test]
+fn an_overflow_at_an_ack_that_came_late_counts_for_the_probe_that_waits() {
+    let mut record = overflowing_at_the_ack();
+    let mut waiting = Series::default();
+    (0..110_u64).for_each(|i| waiting.push(i * 100 * MS, if (5..8).contains(&(i % 10)) { 5 } else { 0 }));
+    record.evidence.server.listeners.get_mut(ADDRESS).unwrap().recv_q = waiting;
+    assert_eq!(cause(&record), Some(AcceptQueue));
+    socket(&mut record.evidence.server, "SYN_RECV_RETRANS", PORT, steady(0));
+    assert_ne!(cause(&record), Some(AcceptQueue), "nothing says that the server did not take it");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use super::words::{count, counted};
 use crate::evidence::record::Record;
 use crate::plan::expect::CellOutcome;
 
+/// What a reader of a matrix over `tcp_max_syn_backlog` should know (`tcp_conn_request` looks at it only with cookies off).
+pub(crate) const NOT_READ_WITH_COOKIES: &str = "tcp_max_syn_backlog is not read while cookies are on";
+
 /// The notes on one record, most telling first.
 pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
     let record = view.record;
@@ -47,7 +50,7 @@ fn not_read_with_cookies(view: &View<'_>) -> Option<String> {
     let name = "net.ipv4.tcp_max_syn_backlog";
     let set = view.record.knobs.contains_key(&format!("sysctl.{name}")) || view.record.cell.sysctls.contains_key(name);
     let cookies = view.sysctl("net.ipv4.tcp_syncookies").filter(|&cookies| cookies > 0);
-    cookies.filter(|_| set).map(|_| "tcp_max_syn_backlog is not read while cookies are on".to_owned())
+    cookies.filter(|_| set).map(|_| NOT_READ_WITH_COOKIES.to_owned())
 }
 
 fn near_misses(view: &View<'_>) -> Vec<String> {

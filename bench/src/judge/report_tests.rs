@@ -59,6 +59,24 @@ fn bursts_name_their_reason_and_what_to_paste() {
 }
 
 #[test]
+fn that_a_number_is_not_read_with_cookies_is_said_beside_what_it_made() {
+    let mut records = origin_run();
+    for record in &mut records {
+        record.cell.sysctls.insert("net.ipv4.tcp_syncookies".into(), "1".into());
+    }
+    let page = render(&report(ORIGIN, &records), Look { width: 160, color: false });
+    assert!(page.contains("made no difference here, in 4 pairs; it is not read while cookies are on"), "{page}");
+    records[0].cell.sysctls.insert("net.ipv4.tcp_syncookies".into(), "0".into());
+    let page = render(&report(ORIGIN, &records), Look { width: 160, color: false });
+    assert!(page.contains("in 7 cells cookies are on, and it is not read"), "{page}");
+}
+
+#[test]
+fn a_loss_that_several_listeners_share_reads_well() {
+    insta::assert_snapshot!(text(&report("What do the published figures allow?", &[origin_with_a_filter()])));
+}
+
+#[test]
 fn a_healthy_cell_is_told_in_few_lines() {
     insta::assert_snapshot!(text(&report("Is anything wrong?", &[healthy()])));
 }

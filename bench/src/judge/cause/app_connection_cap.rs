@@ -17,6 +17,8 @@ use super::{Finding, ProofLine, fd_limit, lost};
 
 /// Connections that must have been turned away beyond the probes themselves: a handful may have other reasons.
 const TURNED_AWAY_AT_LEAST: u64 = 10;
+/// And one part in this many of those held, which is well beyond what a plateau may vary by.
+const BEYOND_ONE_IN: u64 = 20;
 /// Connections below which nothing is called a cap: so few are a program that never accepted, or stopped at its start.
 const HELD_AT_LEAST: u64 = 8;
 /// The plateau lasts at least so many time-outs of the probe: as many failures as a kubelet takes for a restart.
@@ -105,7 +107,11 @@ fn plateau(view: &View<'_>, target: &Descriptors<'_>) -> Option<Plateau> {
     let each = 1 + u64::from(view.record.cell.target.plan.extra_fds_per_connection);
     let before = view.record.target.ready.get(view.shard as usize).map_or(open.first, |ready| ready.descriptors);
     let held = level.saturating_sub(before) / each;
-    (kept && long && far && held >= HELD_AT_LEAST).then_some(Plateau { from_ns, level, held })
+    let destinations = (view.record.load.plan.destinations.len() as u64).max(1);
+    let wanted = view.record.load.outcome.attempted / destinations;
+    // Everybody held is a plateau too, and no cap.
+    let beyond = wanted.saturating_sub(held) >= TURNED_AWAY_AT_LEAST.max(held / BEYOND_ONE_IN);
+    (kept && long && far && beyond && held >= HELD_AT_LEAST).then_some(Plateau { from_ns, level, held })
 }
 
 /// Whether connections were taken and closed again at the plateau, and the load says so too.

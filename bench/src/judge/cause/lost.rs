@@ -105,7 +105,7 @@ pub(super) fn weigh(view: &View<'_>, witnesses: &[Witness<'_>], complete: bool, 
 /// Shown where the counters grew for most failed probes, at least once for each; excluded where they did not grow, or at none of them.
 pub(super) fn decide(view: &View<'_>, witnesses: &[Witness<'_>], hit: usize, complete: bool, words: &Words) -> Finding {
     let grew: u64 = witnesses.iter().map(Witness::grew).fold(0, u64::saturating_add);
-    let Some(loudest) = witnesses.iter().max_by_key(|w| w.grew()) else { return words.open(words.unread) };
+    let Some(loudest) = witnesses.iter().rev().max_by_key(|w| w.grew()) else { return words.open(words.unread) };
     if view.explains_most(hit) && grew >= hit as u64 {
         return Finding::Shown { proof: proof(view, witnesses, hit, words), why: None };
     }

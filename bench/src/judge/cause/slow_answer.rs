@@ -5,6 +5,7 @@
 
 use brimful_loadgen::probe::{Outcome, Sample};
 
+use super::super::syn_sent::most_around;
 use super::super::view::View;
 use super::super::words::{count, time};
 use super::waits::{Wait, wait_of};
@@ -62,8 +63,9 @@ fn accepted(view: &View<'_>, sample: &Sample) -> bool {
     let fast = sample.connect_ns.is_some_and(|ns| ns <= view.timeout_ns / CONNECT_WITHIN);
     let free = !view.targets.is_empty() && !view.targets.iter().any(|t| t.at_limit_between(from, to));
     let Some(queue) = &view.queue else { return false };
-    let half_done =
-        view.at_the_probed_port("SYN_RECV").is_some_and(|s| super::super::syn_sent::most_around(view, s, from, to) > 0);
+    // Those that have sent their SYN-ACK again, where that was read: a handshake in the making is half-open too.
+    let half_open = view.at_the_probed_port("SYN_RECV_RETRANS").or(view.at_the_probed_port("SYN_RECV"));
+    let half_done = half_open.is_some_and(|s| most_around(view, s, from, to) > 0);
     let undropped = queue.dropped_near(from) != Some(true);
     sample.outcome == Outcome::ResponseTimeout
         && fast

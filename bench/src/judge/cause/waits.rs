@@ -24,9 +24,13 @@ pub(super) enum Wait {
 /// (with a time-out of 1 s that SYN is the only one: the first retransmission comes after 1.0 s, `tcp_timeout_init`).
 pub(super) fn wait_of(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wait {
     match sample.outcome {
-        Outcome::ConnectTimeout if full_near(view, queue, sample.started_ns) => kept_out(view, queue, sample),
+        Outcome::ConnectTimeout if full_near(view, queue, sample.started_ns) => {
+            kept_out(view, queue, sample, sample.started_ns)
+        }
         Outcome::ResponseTimeout | Outcome::Reset if overflowed_at_its_ack(view, queue, sample) => {
-            kept_out(view, queue, sample)
+            let (from, to) = (sample.started_ns, sample.ended_ns);
+            let full = queue.full.iter().find(|span| span.overlaps(from, to));
+            kept_out(view, queue, sample, full.map_or(from, |span| span.from_ns.max(from)))
         }
         Outcome::ConnectTimeout if may_have_been_full_unseen(view, queue) => Wait::Untold,
         Outcome::ResponseTimeout => match still_queued(view, queue, sample) {
@@ -38,15 +42,15 @@ pub(super) fn wait_of(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wa
     }
 }
 
-/// How long a full queue kept a probe out.
-fn kept_out(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wait {
+/// How long a queue that was full at an instant kept a probe out.
+fn kept_out(view: &View<'_>, queue: &Queue<'_>, sample: &Sample, at_ns: u64) -> Wait {
     if !queue.read_often_enough(view.timeout_ns) {
         return Wait::Untold;
     }
-    let Some(span) = queue.backed_up_near(sample.started_ns) else { return Wait::Absorbable(None) };
+    let Some(span) = queue.backed_up_near(at_ns) else { return Wait::Absorbable(None) };
     let deadline = sample.started_ns.saturating_add(view.timeout_ns);
     let short = span.len_ns() < view.timeout_ns.saturating_add(queue.interval_ns);
-    if (short && queue.drained_between(sample.started_ns, deadline)) || kept_up(view, queue, span) {
+    if (short && queue.drained_between(at_ns.min(deadline), deadline)) || kept_up(view, queue, span) {
         Wait::Absorbable(Some(span))
     } else {
         Wait::TooLong(Some(span))
@@ -57,18 +61,19 @@ fn kept_out(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> Wait {
 /// is not, and either waits for the ACK to come again (a socket in `SYN_RECV` that sent its SYN-ACK again), or, with `tcp_abort_on_overflow`, resets it
 /// (`EmbryonicRsts`).
 fn overflowed_at_its_ack(view: &View<'_>, queue: &Queue<'_>, sample: &Sample) -> bool {
-    let Some(connect_ns) = sample.connect_ns else { return false };
-    let connected = sample.started_ns.saturating_add(connect_ns);
+    let (from, to) = (sample.started_ns, sample.ended_ns);
+    let grew = |name: &str| view.counter(name).and_then(|s| view.growth(s, from, to)).is_some_and(|n| n > 0);
     let turned_away = match sample.outcome {
-        Outcome::ResponseTimeout => view
-            .at_the_probed_port("SYN_RECV_RETRANS")
-            .is_some_and(|s| most_around(view, s, connected, sample.ended_ns.saturating_add(view.timeout_ns)) > 0),
-        Outcome::Reset => view.grew_near("TcpExt.EmbryonicRsts", connected).is_some_and(|n| n > 0),
+        Outcome::ResponseTimeout => {
+            let again = view.at_the_probed_port("SYN_RECV_RETRANS");
+            again.is_some_and(|s| most_around(view, s, from, to.saturating_add(view.timeout_ns)) > 0)
+        }
+        Outcome::Reset => grew("TcpExt.EmbryonicRsts"),
         _ => false,
     };
-    turned_away
-        && full_near(view, queue, connected)
-        && view.grew_near("TcpExt.ListenOverflows", connected).is_some_and(|n| n > 0)
+    let dropped = || queue.drops.and_then(|drops| view.growth(drops, from, to)).is_some_and(|n| n > 0);
+    let full = || queue.full.iter().any(|span| span.overlaps(from, to)) || dropped();
+    sample.connect_ns.is_some() && turned_away && grew("TcpExt.ListenOverflows") && full()
 }
 
 /// Whether the queue was full around an instant: seen so, or betrayed by drops of this listener together with overflows of the namespace.

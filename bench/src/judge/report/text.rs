@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::cause::{ProofLine, words};
 use super::super::cure::{Cure, Place, PlaceKind, felt};
+use super::super::notes::NOT_READ_WITH_COOKIES;
 use super::super::verdict::Verdict;
 use super::super::words::{counted, listed, time};
 use super::table::table;
@@ -68,6 +69,16 @@ fn distinct(cells: &[CellReport]) -> Vec<Told<'_>> {
     told
 }
 
+/// Why a knob made no difference, where the kernel does not even read it.
+fn not_read(report: &Report, knob: &str) -> String {
+    let noted = report.cells.iter().filter(|c| c.verdict.notes.iter().any(|n| n == NOT_READ_WITH_COOKIES)).count();
+    match noted {
+        n if n == 0 || !knob.ends_with("tcp_max_syn_backlog") => String::new(),
+        n if n == report.cells.len() => "; it is not read while cookies are on".to_owned(),
+        n => format!("; in {} cookies are on, and it is not read", counted(n as u64, "cell")),
+    }
+}
+
 struct Page {
     out: String,
     look: Look,
@@ -124,7 +135,8 @@ impl Page {
         self.heading("What made a difference");
         let widest = effects.iter().map(|e| e.knob.chars().count()).max().unwrap_or(0);
         for effect in effects {
-            self.wrapped_after(&format!("  {:widest$}  ", effect.knob), &effect.words());
+            let words = effect.words() + &not_read(report, &effect.knob);
+            self.wrapped_after(&format!("  {:widest$}  ", effect.knob), &words);
         }
     }
 
