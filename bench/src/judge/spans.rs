@@ -49,9 +49,11 @@ pub(crate) fn known(series: &Series) -> Option<&Series> {
     (series.reads > 0).then_some(series)
 }
 
-/// The mean time between two readings of a series watched until `end_ns`, in nanoseconds, at least 1.
+/// The time between two readings of a series watched until `end_ns`, in nanoseconds, at least 1: the mean, without the readings before the
+/// start and after the end, and a quarter more for one that came late. A change is seen that long after it happened at the latest.
 pub(crate) fn interval_ns(series: &Series, end_ns: u64) -> u64 {
-    (end_ns / series.reads.max(1)).max(1)
+    let mean = end_ns / series.reads.saturating_sub(2).max(1);
+    mean.saturating_add(mean / 4).max(1)
 }
 
 /// The largest value held at any instant of `from..=to`.

@@ -97,9 +97,12 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     found
 }
 
-/// Whether a failure to find a source port is what a real client would meet: the kernel was to choose it. Ports that were planned are the plan's fault.
+/// Whether the load's failure to find a source port is what a real client would meet: the kernel was to choose it, and the probe met it
+/// as well. Ports that were planned are the plan's fault; and where only the load ran out, the server never saw the load that was asked for.
 fn a_finding(view: &View<'_>, errno: &str) -> bool {
-    errno == "EADDRNOTAVAIL" && view.record.load.plan.sources == Sources::Kernel
+    errno == "EADDRNOTAVAIL"
+        && view.record.load.plan.sources == Sources::Kernel
+        && view.failed.iter().any(|s| lack(s) == Some(Lack::Ports))
 }
 
 /// Whether a failure is the generator's own: making and binding sockets always, connecting where the errno speaks of its ports or memory.

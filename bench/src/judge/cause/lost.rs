@@ -61,9 +61,13 @@ pub(super) fn on_each_side<'a>(view: &View<'a>, name: &str) -> Vec<Witness<'a>> 
 pub(super) fn unheard<'a>(view: &View<'a>) -> Vec<&'a Sample> {
     let lost = view.failed.iter().copied().filter(|s| s.outcome == Outcome::ConnectTimeout);
     let at_its_listener = |s: &Sample| {
-        view.queue
-            .as_ref()
-            .is_some_and(|queue| full_near(view, queue, s.started_ns) || queue.dropped_near(s.started_ns) == Some(true))
+        // `sk_drops` alone does not say that a SYN was turned away: a repeated SYN whose first one is in the SYN queue counts there
+        // too (`net/ipv4/tcp_ipv4.c`, `tcp_v4_rcv`), and that is just what a lost SYN-ACK brings about.
+        let turned_away = |at| view.grew_near("TcpExt.ListenDrops", at).is_none_or(|n| n > 0);
+        view.queue.as_ref().is_some_and(|queue| {
+            full_near(view, queue, s.started_ns)
+                || queue.dropped_near(s.started_ns) == Some(true) && turned_away(s.started_ns)
+        })
     };
     lost.filter(|s| !at_its_listener(s) || syn_sent::elsewhere_too(view, s.started_ns, s.ended_ns)).collect()
 }
