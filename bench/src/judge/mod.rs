@@ -24,6 +24,8 @@ pub mod knobs;
 pub mod report;
 
 #[cfg(test)]
+mod catalogue_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod report_tests;

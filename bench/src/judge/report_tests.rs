@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::confusion::{Confusion, pairs};
 use super::expect::check;
 use super::report::text::{Look, render};
 use super::report::{Report, RunInfo};
@@ -203,6 +204,20 @@ fn a_run_that_finds_what_it_should_has_no_mismatch() {
         expectation(65_535, CellOutcome::Healthy, None),
     ];
     assert_eq!(check(&expected, &report), []);
+}
+
+#[test]
+fn truth_and_verdict_are_paired_for_every_block_that_an_expectation_speaks_of() {
+    let report = report(ORIGIN, &origin_run());
+    let mut open = expectation(1_024, CellOutcome::Failing, None);
+    open.outcome.push(CellOutcome::Degraded);
+    let expected = [
+        expectation(1_024, CellOutcome::Failing, Some(CauseName::FdLimit)),
+        expectation(65_535, CellOutcome::Healthy, None),
+        open,
+    ];
+    let matrix = Confusion::of(pairs(&expected, &report));
+    assert_eq!((matrix.right(), matrix.undetermined(), matrix.wrong()), (8, 0, 0), "{matrix}");
 }
 
 #[test]
