@@ -1,5 +1,6 @@
 //! What a reader should know besides outcome and cause: knobs that did not take, partial evidence, near misses. Pure.
 
+use brimful_loadgen::plan::Behaviour;
 use brimful_loadgen::probe::Action;
 
 use super::cause::cookies_sent;
@@ -70,7 +71,11 @@ fn near_misses(view: &View<'_>) -> Vec<String> {
         notes.push("the target accepted nothing: a tcpSocket probe passes on the kernel's handshake alone, until the accept queue is full".to_owned());
     }
     let load = &view.record.load.outcome;
-    let lost: u64 = load.failures.iter().map(|f| f.count).sum::<u64>() + load.pending;
+    // Half-open load is to stay in its handshake, and is begun anew when the kernel gives it up.
+    let lost = match view.record.load.plan.behaviour {
+        Behaviour::HalfOpen => 0,
+        Behaviour::Idle | Behaviour::Churn { .. } => load.failures.iter().map(|f| f.count).sum::<u64>() + load.pending,
+    };
     if lost > 0 {
         notes.push(format!(
             "{} of the load failed or were never completed, though no probe failed",

@@ -112,8 +112,14 @@ pub struct LoadReport {
     pub established: u64,
     /// Open at the end, as the client sees it.
     pub held: u64,
-    /// Still in their handshake at the end.
+    /// Still in their handshake at the end; for half-open load that is what was asked for.
     pub pending: u64,
+    /// Closed by the client in good order (churn).
+    #[serde(default)]
+    pub closed: u64,
+    /// Half-open connections that the kernel gave up and the load began anew.
+    #[serde(default)]
+    pub renewed: u64,
     /// Failures by phase and errno.
     pub errors: Vec<ErrorCount>,
     /// Attempts a second, first to last; `null` for fewer than two instants.
@@ -155,6 +161,8 @@ impl LoadReport {
             established: outcome.established,
             held: outcome.held,
             pending: outcome.pending,
+            closed: outcome.closed,
+            renewed: outcome.renewed,
             errors: outcome
                 .failures
                 .iter()
