@@ -24,6 +24,7 @@ use crate::plan::cell::Cell;
 use crate::plan::cost::Machine;
 use crate::plan::expect::{CellOutcome, Expectation};
 use crate::plan::need::Need;
+use crate::plan::predict::predict;
 use crate::plan::refusal::Refusal;
 use crate::plan::topology::{self, Layout};
 use crate::store::RunDirectory;
@@ -149,7 +150,8 @@ impl Session<'_> {
     fn cell(&self, cell: &Cell, layout: &Layout, progress: &mut Progress) -> Result<Record, CellError> {
         let started_at = Timestamp::now().to_string();
         let gathered = cell::run(cell, layout, self.interrupt, &mut |live| progress.live(live))?;
-        let belongs = Belongs { scenario: &self.source.name, block: 0, seed: SEED, started_at };
+        let prediction = predict(cell, self.machine);
+        let belongs = Belongs { scenario: &self.source.name, block: 0, seed: SEED, started_at, prediction };
         Ok(compose::record(belongs, self.host(), cell, layout, gathered))
     }
 

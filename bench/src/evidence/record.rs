@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::series::Series;
 use crate::plan::cell::{Cell, KnobValue};
+use crate::plan::predict::Prediction;
 
 /// The version of [`Record`]'s form. A reader refuses a higher one.
 pub const RECORD_VERSION: u32 = 1;
@@ -227,6 +228,9 @@ pub struct Record {
     pub duration_ns: u64,
     /// Whether it was broken off by a signal; what there is then is partial.
     pub interrupted: bool,
+    /// Which limit was to bind first, as predicted before the cell ran; absent from records of a plan that was not priced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Prediction>,
     /// Every knob of the matrix by its full name: asked and given.
     pub knobs: IndexMap<String, KnobReading>,
     /// The server's account.

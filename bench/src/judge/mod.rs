@@ -15,6 +15,7 @@ pub mod cause;
 pub mod cure;
 
 mod beyond;
+pub mod foretold;
 mod notes;
 pub mod verdict;
 

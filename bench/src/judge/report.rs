@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::foretold::Foretold;
 use super::knobs::{KnobEffect, SmallestCure};
 use super::verdict::Verdict;
 use crate::evidence::record::{Cost, Host, KnobReading};
@@ -113,6 +114,9 @@ pub struct CellReport {
     pub load: LoadReport,
     /// Every series of the telling block.
     pub evidence: BTreeMap<String, SeriesSummary>,
+    /// The limit that was to bind first, beside where the telling block met it; absent where none was to bind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Foretold>,
     /// What the telling block cost.
     pub cost: Cost,
     /// The block that load, evidence and cost are from.

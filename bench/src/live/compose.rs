@@ -3,6 +3,7 @@
 use crate::evidence::given;
 use crate::evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
 use crate::plan::cell::Cell;
+use crate::plan::predict::Prediction;
 use crate::plan::topology::Layout;
 
 use super::cell::Gathered;
@@ -18,6 +19,8 @@ pub struct Belongs<'a> {
     pub seed: u64,
     /// When the cell began, RFC 3339, UTC.
     pub started_at: String,
+    /// Which limit was to bind first.
+    pub prediction: Prediction,
 }
 
 /// The record of a cell.
@@ -35,6 +38,7 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
         started_at: belongs.started_at,
         duration_ns: gathered.duration_ns,
         interrupted: gathered.interrupted,
+        prediction: Some(belongs.prediction),
         knobs: given::readings(cell, &sysctls, &gathered.evidence),
         target: TargetRecord { ready: gathered.ready, outcomes: gathered.target, early_ends: gathered.early_ends },
         load: LoadRecord { plan: layout.load.clone(), outcome: gathered.load, missing_shards: gathered.missing_shards },

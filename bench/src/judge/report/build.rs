@@ -3,6 +3,7 @@
 use brimful_loadgen::probe::Summary;
 use indexmap::IndexMap;
 
+use super::super::foretold;
 use super::super::knobs::{self, Judged};
 use super::super::verdict::judge;
 use super::{
@@ -79,6 +80,7 @@ fn cell(records: &[&Record]) -> Option<CellReport> {
         probe: probes(records, &blocks, outcome)?,
         load: telling.load.clone(),
         evidence: evidence::flatten(&record.evidence),
+        prediction: foretold::of(record),
         cost: telling.cost,
         told_by_block: telling.block,
         blocks,

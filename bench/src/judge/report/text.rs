@@ -37,6 +37,7 @@ pub fn render(report: &Report, look: Look) -> String {
     }
     page.differences(report);
     page.smallest_cures(report);
+    page.predictions(report);
     for told in distinct(&report.cells) {
         page.cause(&told);
     }
@@ -124,6 +125,26 @@ impl Page {
             empty = false;
         }
         self.raw(line.trim_end());
+    }
+
+    /// What was predicted before the run and where it was met: one line for cells that say the same.
+    fn predictions(&mut self, report: &Report) {
+        let mut lines: Vec<(String, u64)> = Vec::new();
+        for foretold in report.cells.iter().filter_map(|cell| cell.prediction.as_ref()) {
+            let words = foretold.words();
+            match lines.iter_mut().find(|(line, _)| *line == words) {
+                Some((_, cells)) => *cells += 1,
+                None => lines.push((words, 1)),
+            }
+        }
+        if lines.is_empty() {
+            return;
+        }
+        self.gap();
+        self.heading("Predicted before the run, and measured");
+        for (words, cells) in lines {
+            self.wrapped(&format!("{words}, in {}", counted(cells, "cell")), 2, 4);
+        }
     }
 
     fn differences(&mut self, report: &Report) {

@@ -51,6 +51,7 @@ impl World {
             started_at: "2026-11-23T10:00:00Z".into(),
             duration_ns,
             interrupted: false,
+            prediction: None,
             knobs: knobs
                 .iter()
                 .map(|&(name, v)| {
