@@ -24,6 +24,7 @@ pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
     );
     notes.extend(knobs_that_did_not_take(record));
     notes.extend(not_read_with_cookies(view));
+    notes.extend(half_open(record));
     if outcome == CellOutcome::Healthy {
         notes.extend(near_misses(view));
     }
@@ -33,6 +34,15 @@ pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
         notes.push(format!("not available: {}", missing.join(", ")));
     }
     notes
+}
+
+/// What came of a load that was to stay in its handshake.
+fn half_open(record: &Record) -> Option<String> {
+    let load = &record.load.outcome;
+    (record.load.plan.behaviour == Behaviour::HalfOpen).then(|| {
+        let (kept, renewed) = (counted(load.pending, "connection"), counted(load.renewed, "handshake"));
+        format!("{kept} of the load stood half-open at the end; {renewed} that the kernel gave up were begun anew")
+    })
 }
 
 fn knobs_that_did_not_take(record: &Record) -> impl Iterator<Item = String> {

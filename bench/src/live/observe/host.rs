@@ -3,7 +3,9 @@
 //! the kernel shows in its first network namespace only (`neigh_table_init`, `net/core/neighbour.c`).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustix::process::getppid;
 
 use super::budget::Budget;
 use super::meter::merge;
@@ -26,6 +28,13 @@ pub(super) struct Host {
     log: NamedLog,
 }
 
+/// The folder of the process that made this one: it stands outside the sandbox, in the host's first network namespace unless brimful
+/// itself runs in a container. `proc_root` itself shows the namespace of this process.
+fn first_namespace(proc_root: &Path) -> PathBuf {
+    let parent = getppid().map(|pid| proc_root.join(pid.as_raw_nonzero().to_string()));
+    parent.filter(|folder| folder.join("net/stat").exists()).unwrap_or_else(|| proc_root.to_path_buf())
+}
+
 impl Host {
     pub(super) fn open(proc_root: &Path) -> Self {
         Self {
@@ -33,7 +42,7 @@ impl Host {
             softnet: PlainFile::open("softnet", &proc_root.join("net/softnet_stat")),
             softnet_budget: Budget::one_in(PER_CPU_SHARE),
             neighbours: ["arp_cache", "ndisc_cache"]
-                .map(|name| PerCpuFile::open(name, name, &proc_root.join("net/stat").join(name))),
+                .map(|name| PerCpuFile::open(name, name, &first_namespace(proc_root).join("net/stat").join(name))),
             conntrack_max: PlainFile::open("conntrack.max", &proc_root.join("sys/net/netfilter/nf_conntrack_max")),
             target_cgroup: None,
             log: NamedLog::default(),
