@@ -1,6 +1,5 @@
 //! What a reader should know besides outcome and cause: knobs that did not take, partial evidence, near misses. Pure.
 
-use brimful_loadgen::plan::Behaviour;
 use brimful_loadgen::probe::Action;
 
 use super::cause::cookies_sent;
@@ -36,10 +35,10 @@ pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
     notes
 }
 
-/// What came of a load that was to stay in its handshake.
+/// A load of which no connection was ever established: half-open, by intent or not.
 fn half_open(record: &Record) -> Option<String> {
     let load = &record.load.outcome;
-    (record.load.plan.behaviour == Behaviour::HalfOpen).then(|| {
+    (load.established == 0 && load.pending > 0).then(|| {
         let (kept, renewed) = (counted(load.pending, "connection"), counted(load.renewed, "handshake"));
         format!("{kept} of the load stood half-open at the end; {renewed} that the kernel gave up were begun anew")
     })
@@ -81,11 +80,9 @@ fn near_misses(view: &View<'_>) -> Vec<String> {
         notes.push("the target accepted nothing: a tcpSocket probe passes on the kernel's handshake alone, until the accept queue is full".to_owned());
     }
     let load = &view.record.load.outcome;
-    // Half-open load is to stay in its handshake, and is begun anew when the kernel gives it up.
-    let lost = match view.record.load.plan.behaviour {
-        Behaviour::HalfOpen => 0,
-        Behaviour::Idle | Behaviour::Churn { .. } => load.failures.iter().map(|f| f.count).sum::<u64>() + load.pending,
-    };
+    // Where none was established the load is half-open, and another note says so.
+    let pending = if load.established == 0 { 0 } else { load.pending };
+    let lost = load.failures.iter().map(|f| f.count).sum::<u64>() + pending;
     if lost > 0 {
         notes.push(format!(
             "{} of the load failed or were never completed, though no probe failed",
