@@ -100,7 +100,7 @@ fn summary(summary: &Summary, plan: &ProbePlan) -> String {
         None => "-".to_owned(),
     };
     let mut text = format!(
-        "--- {} ---\n{} probes, {} ok, {} failed\np50 {}, p90 {}, p99 {}, max {}\n",
+        "--- {} ---\n{} sent, {} ok, {} failed\np50 {}, p90 {}, p99 {}, max {}\n",
         plan.address,
         summary.sent,
         summary.ok,
