@@ -11,7 +11,6 @@ mod scenarios;
 mod serve;
 mod sources;
 
-use std::error::Error as _;
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::Parser as _;
@@ -20,6 +19,7 @@ use self::arguments::{Arguments, Command, Format};
 use crate::error::{Error, ExitStatus};
 use crate::judge::report::Report;
 use crate::judge::report::text::{self, Look};
+use crate::live::message::chain;
 use crate::live::{process, worker};
 
 /// Runs the command that the process was started with, and returns its exit status.
@@ -73,13 +73,7 @@ fn explain(error: &Error) {
 
 /// An error with all its causes.
 fn in_words(error: &Error) -> String {
-    let mut text = format!("error: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
+    format!("error: {}", chain(error))
 }
 
 /// A line on standard error. When that is closed there is nobody to tell.

@@ -10,10 +10,7 @@ use super::arguments::{Format, Probe};
 use super::load::loopback_only;
 use super::put;
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::Interrupt;
-
-/// How often the wait looks for a signal.
-const LOOK: Duration = Duration::from_millis(50);
+use crate::live::interrupt::{Interrupt, LOOK};
 
 pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
     loopback_only(options.address)?;

@@ -63,7 +63,7 @@ pub(super) fn run(options: &Run) -> Result<ExitStatus, Error> {
         }
     }
     for (source, need) in elsewhere {
-        say(&format!("{}: not here, because {}", source.name, need.because()));
+        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
     }
     if options.verify && planned.len() > 1 {
         say(&format!("\n{confusion}"));
@@ -72,17 +72,20 @@ pub(super) fn run(options: &Run) -> Result<ExitStatus, Error> {
 }
 
 fn not_here(source: &Source, need: Need) -> Refusal {
-    Refusal::machine(format!("`{}` cannot run here, because {}", source.name, need.because()), "run brimful as root")
+    Refusal::machine(
+        format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
+        "run brimful as root",
+    )
 }
 
 /// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
 fn out_for(options: &Run, source: &Source, several: bool) -> PathBuf {
     match &options.out {
-        Some(out) if several => out.join(&source.name),
+        Some(out) if several => out.join(&source.scenario.name),
         Some(out) => out.clone(),
         None => {
             let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-            Path::new("brimful-out").join(format!("{}-{time}", source.name))
+            Path::new("brimful-out").join(format!("{}-{time}", source.scenario.name))
         }
     }
 }
@@ -151,7 +154,7 @@ impl Session<'_> {
         let started_at = Timestamp::now().to_string();
         let gathered = cell::run(cell, layout, self.interrupt, &mut |live| progress.live(live))?;
         let prediction = predict(cell, self.machine);
-        let belongs = Belongs { scenario: &self.source.name, block: 0, seed: SEED, started_at, prediction };
+        let belongs = Belongs { scenario: &self.source.scenario.name, block: 0, seed: SEED, started_at, prediction };
         Ok(compose::record(belongs, self.host(), cell, layout, gathered))
     }
 
@@ -161,7 +164,7 @@ impl Session<'_> {
 
     fn report(&self, records: &[Record], options: &Run) -> Result<Report, Error> {
         let info = RunInfo {
-            scenario: self.source.name.clone(),
+            scenario: self.source.scenario.name.clone(),
             question: self.source.scenario.question.clone(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             host: records.first().map_or_else(|| self.host(), |record| record.host.clone()),
@@ -189,11 +192,11 @@ impl Session<'_> {
         let mismatches = expect::check(&expected, report);
         for mismatch in &mismatches {
             let cell = mismatch.cell.as_deref().unwrap_or("no cell");
-            let (name, expected, got) = (&self.source.name, &mismatch.expected, &mismatch.got);
+            let (name, expected, got) = (&self.source.scenario.name, &mismatch.expected, &mismatch.got);
             say(&format!("verify: {name}: {cell}: expected {expected}, got {got}"));
         }
         if mismatches.is_empty() {
-            say(&format!("verify: {}: every expectation holds", self.source.name));
+            say(&format!("verify: {}: every expectation holds", self.source.scenario.name));
             ExitStatus::Done
         } else {
             ExitStatus::Gate
@@ -203,7 +206,7 @@ impl Session<'_> {
 
 /// Whether a line of `[expect]` speaks of a cell.
 fn speaks_of(line: &Expectation, cell: &Cell) -> bool {
-    line.when.iter().all(|(knob, value)| cell.knobs.get(knob).is_some_and(|setting| setting.asked == *value))
+    line.speaks_of(|knob| cell.knobs.get(knob).map(|setting| &setting.asked))
 }
 
 /// Outcome and cause in a few words, for the progress line.

@@ -7,13 +7,10 @@ use brimful_target::{Outcome, Plan, Server, TargetError, limits};
 use super::arguments::Serve;
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::Interrupt;
+use crate::live::interrupt::{Interrupt, LOOK};
 
 /// From one look at the counters to the next.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// How often the server looks whether a signal came.
-const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;

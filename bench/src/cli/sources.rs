@@ -10,8 +10,6 @@ use crate::plan::scenario::Scenario;
 /// A scenario that was named on the command line.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// The name that records and reports carry: the file's without its ending.
-    pub(super) name: String,
     /// How the user would name it again.
     pub(super) typed: String,
     /// Parsed.
@@ -58,15 +56,14 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 fn from_file(path: &Path) -> Result<Source, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
-    let name = path.file_stem().map_or_else(|| "scenario".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let typed = path.display().to_string();
-    Ok(Source { name, scenario: Scenario::parse(&typed, &text).map_err(Box::new)?, typed })
+    Ok(Source { scenario: Scenario::parse(&typed, &text).map_err(Box::new)?, typed })
 }
 
 fn embedded(name: &str) -> Result<Source, Error> {
     let text = text_of(name)?;
     let scenario = Scenario::parse(&format!("{name}.toml"), text).map_err(Box::new)?;
-    Ok(Source { name: name.to_owned(), typed: name.to_owned(), scenario })
+    Ok(Source { typed: name.to_owned(), scenario })
 }
 
 /// The text of a built-in scenario.

@@ -9,16 +9,10 @@ use brimful_loadgen::plan::LoadPlan;
 use brimful_target::clock::monotonic_ns;
 
 use super::cell::sum;
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, LOOK};
 use super::message::{Failed, Order, Said, Tell};
-use super::process::{Heard, Key, Worker};
+use super::process::{Heard, Key, START_LEAD_NS, Worker};
 use crate::evidence::record::Role;
-
-/// How often the wait looks at the clock and the interrupt.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// From the last shard ready to the start instant, in nanoseconds.
-const START_LEAD_NS: u64 = 4_000_000;
 
 /// Opens a load, holds it for `duration` from its first intended instant or until a signal, and returns what it came to.
 ///

@@ -12,10 +12,10 @@ use brimful_target::clock::monotonic_ns;
 use brimful_target::{Outcome as TargetOutcome, Ready};
 
 use super::cgroup::{self, Group};
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, LOOK};
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
-use super::process::{Heard, Key, Worker, in_words, role_name};
+use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
@@ -24,9 +24,6 @@ use crate::plan::topology::Layout;
 
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
-
-/// From the last worker ready to the start instant, so that the start has reached everybody before it comes.
-const START_LEAD_NS: u64 = 4_000_000;
 
 /// How long a worker may take to be ready, or to give its account, before the cell is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,9 +34,6 @@ const FILL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the kubelet tries a probe whose answer broke off, in one tick (`pkg/kubelet/prober/prober.go`, `maxProbeRetries`).
 const PROBE_ATTEMPTS: u32 = 3;
-
-/// How often a wait looks at the interrupt.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Something to show while a cell runs.
 #[derive(Clone, Debug)]

@@ -7,13 +7,12 @@ use std::error::Error;
 use rustix::io::Errno;
 
 use super::link;
-use super::message::Failed;
+use super::message::{Failed, chain};
 use super::namespace::Policy;
 use super::netlink::ctnetlink;
 use super::netlink::netfilter::{Netfilter, NetfilterError};
 use super::netlink::nftables::{Filter, TABLE};
 use super::observe::SideName;
-use super::worker::chain;
 use crate::evidence::proc::one_number;
 use crate::plan::cell::Path;
 use crate::plan::fault::Fault;

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How often a wait looks whether a signal came.
+pub const LOOK: Duration = Duration::from_millis(50);
 
 /// Which signal asked for the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -157,3 +157,15 @@ pub struct Failed {
     /// Whether this machine refuses, rather than the target or brimful.
     pub machine: bool,
 }
+
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}

@@ -18,6 +18,9 @@ use crate::evidence::record::Role;
 /// The first argument of a worker, which no user types.
 pub const WORKER: &str = "__worker";
 
+/// From the last worker ready to the start instant, in nanoseconds, so that the start has reached everybody before it comes.
+pub(super) const START_LEAD_NS: u64 = 4_000_000;
+
 /// How much of a worker's standard error is kept, from its end, in bytes.
 const LAST_WORDS: u64 = 4_096;
 

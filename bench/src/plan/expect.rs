@@ -104,6 +104,14 @@ pub struct Expectation {
     pub must_not_claim: Vec<CauseName>,
 }
 
+impl Expectation {
+    /// Whether it speaks of the cell that asks these values; `asked` gives the value of a knob by its full dotted name.
+    #[must_use]
+    pub fn speaks_of<'a>(&self, asked: impl Fn(&str) -> Option<&'a KnobValue>) -> bool {
+        self.when.iter().all(|(knob, value)| asked(knob) == Some(value))
+    }
+}
+
 /// The name as it is written in scenario files and reports.
 macro_rules! display_as_written {
     ($($name:ty),*) => {$(

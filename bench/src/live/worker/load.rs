@@ -4,9 +4,8 @@ use brimful_loadgen::hold::{self, Schedule};
 use brimful_loadgen::plan::LoadPlan;
 use brimful_target::limits;
 
-use super::super::message::{Failed, Place, Said};
+use super::super::message::{Failed, Place, Said, chain};
 use super::super::namespace;
-use super::chain;
 use super::orders::{Orders, say};
 
 pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders: Orders) -> Result<(), Failed> {

@@ -50,14 +50,3 @@ pub fn main(arguments: &[String]) -> u8 {
 fn os(what: &'static str) -> impl Fn(std::io::Error) -> Failed {
     move |error| Failed { what: format!("cannot {what}: {error}"), hint: None, machine: true }
 }
-
-/// An error with all its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
-}

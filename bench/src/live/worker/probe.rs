@@ -8,9 +8,8 @@ use brimful_loadgen::probe::{self, ProbePlan};
 use brimful_target::limits::{self, Nofile};
 use tokio::sync::oneshot;
 
-use super::super::message::{Failed, Place, Said};
+use super::super::message::{Failed, Place, Said, chain};
 use super::super::namespace;
-use super::chain;
 use super::orders::{Orders, say};
 
 pub(super) fn run(

@@ -9,9 +9,8 @@ use brimful_target::{Plan, Server, TargetError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::cgroup;
-use super::super::message::{Failed, Place, Said, Tell};
+use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
-use super::chain;
 use super::orders::{Orders, say};
 
 pub(super) fn run(
