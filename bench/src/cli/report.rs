@@ -19,6 +19,8 @@ pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
         seed: saved.seed,
         blocks: saved.blocks,
         interrupted: saved.interrupted,
+        arms: saved.arms,
+        gate: saved.gate,
     };
     let order: Vec<&str> = saved.cells.iter().map(|cell| cell.id.as_str()).collect();
     let mut planned: Vec<_> = records.iter().map(|record| record.cell.clone()).collect();

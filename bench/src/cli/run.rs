@@ -1,6 +1,7 @@
 //! `brimful run`: every cell, a record after each, then the report.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -154,7 +155,15 @@ impl Session<'_> {
         let started_at = Timestamp::now().to_string();
         let gathered = cell::run(cell, layout, self.interrupt, &mut |live| progress.live(live))?;
         let prediction = predict(cell, self.machine);
-        let belongs = Belongs { scenario: &self.source.scenario.name, block: 0, seed: SEED, started_at, prediction };
+        let belongs = Belongs {
+            scenario: &self.source.scenario.name,
+            block: 0,
+            attempt: 0,
+            seed: SEED,
+            cooldown: Duration::ZERO,
+            started_at,
+            prediction,
+        };
         Ok(compose::record(belongs, self.host(), cell, layout, gathered))
     }
 
@@ -171,6 +180,8 @@ impl Session<'_> {
             seed: SEED,
             blocks: 1,
             interrupted: self.interrupt.seen().is_some(),
+            arms: Vec::new(),
+            gate: None,
         };
         let report = Report::build(info, records, self.cells);
         self.directory.save_report(&report)?;

@@ -200,6 +200,9 @@ pub struct Cost {
     pub setup_ms: f64,
     /// From the end of the hold to the last process gone, in milliseconds.
     pub teardown_ms: f64,
+    /// How long the cell waited before it began for the host's tables to be back at what they were before the run, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cooldown_ms: f64,
     /// Processor time of the observer over wall time: 0.01 is one per cent of one core.
     pub observer_cpu_fraction: f64,
 }
@@ -218,6 +221,9 @@ pub struct Record {
     pub cell: Cell,
     /// Counts from 0.
     pub block: u32,
+    /// Attempts at this block before this one; each was void, and is kept beside it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub attempt: u32,
     /// The run's seed.
     pub seed: u64,
     /// Where it ran.
@@ -243,4 +249,9 @@ pub struct Record {
     pub evidence: Evidence,
     /// What it cost.
     pub cost: Cost,
+}
+
+/// Whether a number says nothing, so that a record from before it reads and writes the same.
+fn is_default<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }

@@ -9,7 +9,9 @@ use super::foretold::Foretold;
 use super::knobs::{KnobEffect, SmallestCure};
 use super::verdict::Verdict;
 use crate::evidence::record::{Cost, Host, KnobReading};
+use crate::plan::arm::Arm;
 use crate::plan::expect::CellOutcome;
+use crate::plan::gate::Gate;
 
 mod build;
 mod evidence;
@@ -41,6 +43,10 @@ pub struct RunInfo {
     pub blocks: u32,
     /// Whether it was broken off by a signal.
     pub interrupted: bool,
+    /// The versions that were run side by side; empty for most runs.
+    pub arms: Vec<Arm>,
+    /// What the scenario wants a gate to hold it to.
+    pub gate: Option<Gate>,
 }
 
 /// A whole run.
@@ -61,6 +67,12 @@ pub struct Report {
     pub blocks: u32,
     /// Whether it was broken off by a signal.
     pub interrupted: bool,
+    /// The versions that were run side by side, and what each sets; empty for most runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<Arm>,
+    /// What the scenario wants a gate to hold it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The answer, in a few sentences.
     pub headline: Vec<String>,
     /// The cells that have at least one record, in the scenario's order.
@@ -133,6 +145,9 @@ pub struct BlockReport {
     pub block: u32,
     /// When it began, RFC 3339, UTC.
     pub started_at: String,
+    /// Attempts before this one that were void and were repeated.
+    #[serde(default)]
+    pub repeated: u32,
     /// What became of it.
     pub outcome: CellOutcome,
     /// What it means.

@@ -20,6 +20,8 @@ fn info(question: &str, blocks: u32) -> RunInfo {
         seed: 7,
         blocks,
         interrupted: false,
+        arms: Vec::new(),
+        gate: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was gathered in a cell, put together with what was planned: the record.
 
+use std::time::Duration;
+
 use crate::evidence::given;
 use crate::evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
 use crate::plan::cell::Cell;
@@ -15,8 +17,12 @@ pub struct Belongs<'a> {
     pub scenario: &'a str,
     /// Counts from 0.
     pub block: u32,
+    /// Attempts at this block before this one.
+    pub attempt: u32,
     /// The run's seed.
     pub seed: u64,
+    /// How long the host's tables took to be back at their baseline before the cell began.
+    pub cooldown: Duration,
     /// When the cell began, RFC 3339, UTC.
     pub started_at: String,
     /// Which limit was to bind first.
@@ -33,6 +39,7 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
         scenario: belongs.scenario.to_owned(),
         cell: cell.clone(),
         block: belongs.block,
+        attempt: belongs.attempt,
         seed: belongs.seed,
         host: Host { user_namespace: gathered.user_namespace, ..host },
         started_at: belongs.started_at,
@@ -47,6 +54,7 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
         cost: Cost {
             setup_ms: gathered.setup.as_secs_f64() * 1e3,
             teardown_ms: gathered.teardown.as_secs_f64() * 1e3,
+            cooldown_ms: belongs.cooldown.as_secs_f64() * 1e3,
             observer_cpu_fraction: gathered.observer_cpu_fraction,
         },
     }

@@ -4,9 +4,11 @@
 //! [`cell::Cell`]s ([`matrix`]), each cell concrete addresses ([`topology`]) and a price ([`cost`]), and the limit
 //! that it should meet first ([`predict`]).
 
+pub mod arm;
 pub mod cell;
 pub mod expect;
 pub mod fault;
+pub mod gate;
 pub mod need;
 pub mod refusal;
 

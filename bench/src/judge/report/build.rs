@@ -37,6 +37,8 @@ impl Report {
             seed: info.seed,
             blocks: info.blocks,
             interrupted: info.interrupted,
+            arms: info.arms,
+            gate: info.gate,
             headline: Vec::new(),
             knob_effects: knobs::effects(&judged),
             smallest_cures: knobs::smallest_cures(&judged),
@@ -111,6 +113,7 @@ fn block(record: &Record) -> BlockReport {
     BlockReport {
         block: record.block,
         started_at: record.started_at.clone(),
+        repeated: record.attempt,
         outcome: verdict.outcome,
         verdict,
         probe: one(record),

@@ -39,6 +39,7 @@ impl World {
             scenario: "origin".into(),
             cell: self.cell(&knobs),
             block: 0,
+            attempt: 0,
             seed: 7,
             host: Host {
                 kernel: "6.18.44".into(),
@@ -98,7 +99,7 @@ impl World {
                 host: BTreeMap::new(),
                 sources: vec![Source { name: "netstat".into(), reads: 110, ..Source::default() }],
             },
-            cost: Cost { setup_ms: 41.5, teardown_ms: 96.25, observer_cpu_fraction: 0.0125 },
+            cost: Cost { setup_ms: 41.5, cooldown_ms: 0.0, teardown_ms: 96.25, observer_cpu_fraction: 0.0125 },
         }
     }
 
