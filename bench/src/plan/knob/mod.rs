@@ -9,6 +9,7 @@ mod values;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::KnobValue;
 use super::expect::CauseName;
 use super::refusal::Refusal;
 use super::words;
@@ -89,6 +90,21 @@ pub struct Knob {
     pub answers: &'static [CauseName],
     /// Where to set it for good.
     pub set_in: &'static str,
+    /// What it is where nobody has set it, as it is printed; empty where that is the machine's or the program's own affair.
+    pub usual: &'static str,
+}
+
+impl Knob {
+    /// Whether this is the value that it has where nobody has set it; of a descriptor limit only the soft one is looked at.
+    #[must_use]
+    pub fn is_usual(&self, value: &KnobValue) -> bool {
+        let text = value.to_string();
+        let text = match self.values {
+            Values::Nofile => text.split(':').next().unwrap_or_default(),
+            _ => text.as_str(),
+        };
+        !self.usual.is_empty() && text == self.usual
+    }
 }
 
 /// A knob that a scenario may vary.
@@ -213,6 +229,22 @@ mod tests {
                 assert_eq!(canonical_sysctl(&sysctl.replace('*', "x")).unwrap(), sysctl.replace('*', "x"));
             }
         }
+    }
+
+    #[test]
+    fn a_usual_value_is_one_that_the_knob_takes_and_knows_again() {
+        for knob in all().filter(|knob| !knob.usual.is_empty()) {
+            let typed = match knob.values {
+                Values::Switch => KnobValue::Switch(knob.usual == "true"),
+                _ => KnobValue::Word(knob.usual.to_owned()),
+            };
+            let value = knob.values.canonical(&typed).expect(knob.name);
+            assert!(knob.is_usual(&value), "{} = {value}", knob.name);
+        }
+        let nofile = lookup("ulimit.nofile").unwrap();
+        assert!(nofile.is_usual(&KnobValue::Word("1024:524288".into())));
+        assert!(!nofile.is_usual(&KnobValue::Number(20_000)));
+        assert!(!lookup("target.backlog").unwrap().is_usual(&KnobValue::Word(String::new())));
     }
 
     #[test]

@@ -59,7 +59,7 @@ const fn netns(
     clamp: &'static str,
 ) -> Knob {
     let set_in = if matches!(kubernetes, Kubernetes::Safe) { SAFE_IN } else { UNSAFE_IN };
-    Knob { name, scope: Scope::NetworkNamespace, takes_effect, values, clamp, kubernetes, answers, set_in }
+    Knob { name, scope: Scope::NetworkNamespace, takes_effect, values, clamp, kubernetes, answers, set_in, usual: "" }
 }
 
 /// A sysctl of the namespace that a pod may set.
@@ -83,6 +83,7 @@ const fn host(name: &'static str, remark: &'static str) -> Knob {
         kubernetes: Kubernetes::NodeOnly,
         answers: &[],
         set_in: NODE_IN,
+        usual: "",
     }
 }
 
@@ -96,7 +97,7 @@ const fn program(
     set_in: &'static str,
 ) -> Knob {
     let kubernetes = Kubernetes::NotApplicable;
-    Knob { name, scope: Scope::Program, takes_effect, values, clamp, kubernetes, answers, set_in }
+    Knob { name, scope: Scope::Program, takes_effect, values, clamp, kubernetes, answers, set_in, usual: "" }
 }
 
 /// A setting of the load.
@@ -110,6 +111,15 @@ const fn load(name: &'static str, values: Values, answers: &'static [CauseName],
         kubernetes: Kubernetes::NotApplicable,
         answers,
         set_in: "the clients, or how many of them there are",
+        usual: "",
+    }
+}
+
+impl Knob {
+    /// With the value that it has where nobody has set it: a kernel's since 5.4 (`ip-sysctl.rst`), systemd's soft descriptor limit,
+    /// a program that accepts until nothing is left and answers at once.
+    const fn usually(self, usual: &'static str) -> Self {
+        Self { usual, ..self }
     }
 }
 
@@ -125,6 +135,7 @@ pub(super) const KNOBS: &[Knob] = &[
         kubernetes: Kubernetes::NodeOnly,
         answers: &[FdLimit],
         set_in: "LimitNOFILE= of the unit (for pods: of the container runtime), or setrlimit(2) in the program's start",
+        usual: "1024",
     },
     program(
         "target.backlog",
@@ -143,7 +154,8 @@ pub(super) const KNOBS: &[Knob] = &[
         "",
         "the program's accept loop; it decides what the limit looks like, not whether it is met",
     ),
-    program("target.accept", ProcessStart, Values::Words(ACCEPT), &[AcceptorStalled], "", "the program's accept loop"),
+    program("target.accept", ProcessStart, Values::Words(ACCEPT), &[AcceptorStalled], "", "the program's accept loop")
+        .usually("drain"),
     program(
         "target.accept-rate",
         ProcessStart,
@@ -167,7 +179,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[SlowAnswer],
         "",
         "the program's health handler; or timeoutSeconds of the probe, if the answer may take that long",
-    ),
+    )
+    .usually("0s"),
     program(
         "target.defer-accept",
         NextListen,
@@ -175,7 +188,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[DeferAccept],
         "rounded up to a number of SYN-ACK retransmissions (1, 3, 7, 15, 31 ... s); 0s leaves it off",
         "the TCP_DEFER_ACCEPT option on the program's listener (nginx: `listen ... deferred`)",
-    ),
+    )
+    .usually("0s"),
     program(
         "target.reuseport-stuck",
         ProcessStart,
@@ -183,7 +197,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[ReuseportSkew],
         "fewer than `target.reuseport`",
         "the program: every socket of a SO_REUSEPORT group needs somebody who accepts from it",
-    ),
+    )
+    .usually("0"),
     program(
         "target.leak-one-in",
         ProcessStart,
@@ -191,7 +206,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[FdLeak],
         "0 leaks nothing",
         "the program: close what the peer has closed",
-    ),
+    )
+    .usually("0"),
     Knob {
         name: "target.cpu",
         scope: Scope::Process,
@@ -201,6 +217,7 @@ pub(super) const KNOBS: &[Knob] = &[
         kubernetes: Kubernetes::NotApplicable,
         answers: &[AcceptorThrottled],
         set_in: "resources.limits.cpu of the container; CPUQuota= of the unit",
+        usual: "",
     },
     program(
         "target.raise-nofile",
@@ -209,7 +226,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[FdLimit],
         "raises the soft limit to the hard one, no further",
         "the program's start: setrlimit(RLIMIT_NOFILE) with soft = hard, as Go programs do since 1.19",
-    ),
+    )
+    .usually("false"),
     program(
         "target.extra-fds-per-connection",
         ProcessStart,
@@ -217,7 +235,8 @@ pub(super) const KNOBS: &[Knob] = &[
         &[FdLimit],
         "",
         "the program: files and upstream connections it opens for each client",
-    ),
+    )
+    .usually("0"),
     load("load.connections", Values::Count { least: 0, most: CONNECTIONS_MOST }, &[], ""),
     load(
         "load.source",
@@ -238,7 +257,8 @@ pub(super) const KNOBS: &[Knob] = &[
         Values::Count { least: 0, most: i32::MAX as u64 },
         &[AcceptQueue],
         "cuts the backlog passed to listen(2) (net/socket.c, __sys_listen_socket); never raises it",
-    ),
+    )
+    .usually("4096"),
     netns(
         "sysctl.net.ipv4.tcp_max_syn_backlog",
         Kubernetes::Unsafe,
@@ -255,10 +275,11 @@ pub(super) const KNOBS: &[Knob] = &[
         Values::Count { least: 0, most: 2 },
         &[SynQueue, SynQueueThreeQuarterRule],
         "0 drops when the SYN queue is full, 1 answers with a cookie then, 2 always",
-    ),
-    netns("sysctl.net.ipv4.tcp_synack_retries", Kubernetes::Unsafe, Live, BYTE, &[SynQueue], ""),
-    restricted("sysctl.net.ipv4.tcp_syn_retries", Live, Values::Count { least: 1, most: 127 }),
-    restricted("sysctl.net.ipv4.tcp_syn_linear_timeouts", Live, Values::Count { least: 0, most: 127 }),
+    )
+    .usually("1"),
+    netns("sysctl.net.ipv4.tcp_synack_retries", Kubernetes::Unsafe, Live, BYTE, &[SynQueue], "").usually("5"),
+    restricted("sysctl.net.ipv4.tcp_syn_retries", Live, Values::Count { least: 1, most: 127 }).usually("6"),
+    restricted("sysctl.net.ipv4.tcp_syn_linear_timeouts", Live, Values::Count { least: 0, most: 127 }).usually("4"),
     netns(
         "sysctl.net.ipv4.tcp_abort_on_overflow",
         Kubernetes::Unsafe,
@@ -266,16 +287,18 @@ pub(super) const KNOBS: &[Knob] = &[
         FLAG,
         &[],
         "resets only a handshake whose last ACK meets a full queue; a SYN that meets one is still dropped in silence",
-    ),
-    restricted("sysctl.net.ipv4.tcp_migrate_req", Live, FLAG),
-    safe("sysctl.net.ipv4.ip_local_port_range", NextConnection, PORTS, &[LocalPorts, GeneratorBound]),
+    )
+    .usually("0"),
+    restricted("sysctl.net.ipv4.tcp_migrate_req", Live, FLAG).usually("0"),
+    safe("sysctl.net.ipv4.ip_local_port_range", NextConnection, PORTS, &[LocalPorts, GeneratorBound])
+        .usually("32768 60999"),
     safe("sysctl.net.ipv4.ip_local_reserved_ports", NextConnection, Values::Any, &[LocalPorts, GeneratorBound]),
     safe("sysctl.net.ipv4.ip_unprivileged_port_start", NextListen, Values::Count { least: 0, most: 65_535 }, &[]),
     safe("sysctl.net.ipv4.ping_group_range", Live, Values::Counts { how_many: 2, most: u32::MAX as u64 }, &[]),
-    safe("sysctl.net.ipv4.tcp_keepalive_time", Live, INT, &[]),
-    safe("sysctl.net.ipv4.tcp_keepalive_intvl", Live, INT, &[]),
-    safe("sysctl.net.ipv4.tcp_keepalive_probes", Live, BYTE, &[]),
-    safe("sysctl.net.ipv4.tcp_fin_timeout", Live, INT, &[]),
+    safe("sysctl.net.ipv4.tcp_keepalive_time", Live, INT, &[]).usually("7200"),
+    safe("sysctl.net.ipv4.tcp_keepalive_intvl", Live, INT, &[]).usually("75"),
+    safe("sysctl.net.ipv4.tcp_keepalive_probes", Live, BYTE, &[]).usually("9"),
+    safe("sysctl.net.ipv4.tcp_fin_timeout", Live, INT, &[]).usually("60"),
     safe("sysctl.net.ipv4.tcp_rmem", NextConnection, TRIPLE, &[]),
     safe("sysctl.net.ipv4.tcp_wmem", NextConnection, TRIPLE, &[]),
     netns(
@@ -285,7 +308,8 @@ pub(super) const KNOBS: &[Knob] = &[
         Values::Count { least: 0, most: 2 },
         &[LocalPorts],
         "1 lets a new connection take over a port that has been in TIME_WAIT for a second; 2 does so on loopback only",
-    ),
+    )
+    .usually("2"),
     restricted("sysctl.net.ipv4.tcp_tw_reuse_delay", NextConnection, INT),
     restricted("sysctl.net.ipv4.tcp_max_tw_buckets", Live, INT),
     restricted("sysctl.net.ipv4.tcp_orphan_retries", Live, BYTE),
@@ -299,7 +323,8 @@ pub(super) const KNOBS: &[Knob] = &[
         FLAG,
         &[SynQueueThreeQuarterRule],
         "with 1 no peer is ever known from before, so none is exempt from the three-quarter rule",
-    ),
+    )
+    .usually("0"),
     restricted("sysctl.net.ipv4.tcp_rto_max_ms", NextConnection, INT),
     restricted("sysctl.net.ipv4.tcp_timestamps", NextConnection, Values::Count { least: 0, most: 2 }),
     restricted("sysctl.net.core.optmem_max", NextConnection, INT),
