@@ -1,24 +1,39 @@
 //! What the knobs of a run made of it: which of them changed an outcome, and the fewest changes that cure. Pure.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::numbers::Numbers;
 use super::words::{counted, listed};
 use crate::evidence::record::KnobReading;
+use crate::plan::arm::ARM;
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::{CauseName, CellOutcome};
+use crate::plan::gate::Metric;
+use crate::plan::knob::{Scope, lookup, parse_nofile, parse_time};
 
-/// A cell as far as its knobs and its verdict go.
-#[derive(Clone, Copy, Debug)]
+mod metrics;
+
+pub use metrics::{Bound, MetricEffect};
+
+/// A cell as far as its knobs, its verdict and its numbers go.
+#[derive(Clone, Debug)]
 pub(crate) struct Judged<'a> {
     pub(crate) id: &'a str,
     pub(crate) knobs: &'a IndexMap<String, KnobReading>,
     pub(crate) outcome: CellOutcome,
     pub(crate) cause: Option<CauseName>,
+    /// Over all blocks that are not void.
+    pub(crate) whole: Numbers,
+    /// Each block that is not void.
+    pub(crate) blocks: Vec<(u32, Numbers)>,
 }
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnobEffect {
     /// The knob's full dotted name.
@@ -33,13 +48,19 @@ pub struct KnobEffect {
     pub changes: Vec<Change>,
     /// Pairs left out because both cells were given the same value, though different ones were asked for.
     pub given_alike: u64,
+    /// The values that the pairs have, as given: the smaller first, or in the scenario's order where they have no size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<KnobValue>,
+    /// What it does to each metric that a pair tells something about, from a smaller value to a larger.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<Metric, MetricEffect>,
 }
 
 /// Two cells that differ in one knob and in their verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// The one cell.
+    /// The cell with the smaller value, or the earlier one where values have no size.
     pub from: String,
     /// The other.
     pub to: String,
@@ -127,43 +148,81 @@ fn effect(knob: &str, cells: &[Judged<'_>]) -> KnobEffect {
         made_a_difference: false,
         changes: Vec::new(),
         given_alike: 0,
+        values: Vec::new(),
+        metrics: BTreeMap::new(),
     };
     let sound: Vec<&Judged<'_>> = cells.iter().filter(|c| c.outcome != CellOutcome::Void).collect();
+    let mut pairs = Vec::new();
     for (i, a) in sound.iter().enumerate() {
         for b in sound.iter().skip(i + 1) {
-            let asked_otherwise =
-                |name: &str| a.knobs.get(name).map(|k| &k.asked) != b.knobs.get(name).map(|k| &k.asked);
-            if a.knobs.keys().any(|other| other != knob && asked_otherwise(other)) || !asked_otherwise(knob) {
+            if a.asked(knob) == b.asked(knob) || !alike_but_for(knob, a, b) {
                 continue;
             }
-            let (Some(from), Some(to)) = (value(a, knob), value(b, knob)) else { continue };
-            if from == to {
-                effect.given_alike += 1;
-                continue;
-            }
-            effect.pairs += 1;
-            if (a.outcome, a.cause) != (b.outcome, b.cause) {
-                effect.changed += 1;
-                effect.changes.push(Change {
-                    from: a.id.to_owned(),
-                    to: b.id.to_owned(),
-                    from_value: from.clone(),
-                    to_value: to.clone(),
-                    before: outcome_and_cause(a),
-                    after: outcome_and_cause(b),
-                });
+            let (Some(one), Some(other)) = (a.value(knob), b.value(knob)) else { continue };
+            match by_size(one, other) {
+                _ if one == other => effect.given_alike += 1,
+                Some(Ordering::Greater) => pairs.push((*b, *a, other, one)),
+                _ => pairs.push((*a, *b, one, other)),
             }
         }
     }
+    for &(a, b, from, to) in &pairs {
+        effect.pairs += 1;
+        for value in [from, to] {
+            if !effect.values.contains(value) {
+                effect.values.push(value.clone());
+            }
+        }
+        if (a.outcome, a.cause) != (b.outcome, b.cause) {
+            effect.changed += 1;
+            effect.changes.push(Change {
+                from: a.id.to_owned(),
+                to: b.id.to_owned(),
+                from_value: from.clone(),
+                to_value: to.clone(),
+                before: outcome_and_cause(a),
+                after: outcome_and_cause(b),
+            });
+        }
+    }
+    effect.values.sort_by(|a, b| by_size(a, b).unwrap_or(Ordering::Equal));
     effect.made_a_difference = effect.changed > 0;
+    effect.metrics = metrics::effects(&pairs.iter().map(|&(a, b, ..)| (a, b)).collect::<Vec<_>>());
     effect
 }
 
-/// For each cell that is failing or degraded, the fewest changes to a healthy one.
+/// Whether every other knob was asked for and given alike.
+fn alike_but_for(knob: &str, a: &Judged<'_>, b: &Judged<'_>) -> bool {
+    let mut others = a.knobs.keys().filter(|other| *other != knob);
+    others.all(|other| a.asked(other) == b.asked(other) && a.value(other) == b.value(other))
+}
+
+/// Whether a knob is something that can be tuned: which arm a cell belongs to and what the load does are what a tuning is tried on.
+pub(crate) fn tunable(knob: &str) -> bool {
+    knob != ARM && lookup(knob).is_none_or(|row| row.scope != Scope::Load)
+}
+
+/// Which of two values is the larger; `None` where one of them has no size, as a word or a range of ports has none.
+pub(crate) fn by_size(a: &KnobValue, b: &KnobValue) -> Option<Ordering> {
+    Some(size(a)?.cmp(&size(b)?))
+}
+
+fn size(value: &KnobValue) -> Option<(u128, u128)> {
+    match value {
+        KnobValue::Switch(on) => Some((u128::from(*on), 0)),
+        KnobValue::Number(n) => Some((u128::from(*n), u128::from(*n))),
+        KnobValue::Word(text) if text.contains(':') => {
+            parse_nofile(value).ok().map(|limits| (u128::from(limits.soft), u128::from(limits.hard)))
+        }
+        KnobValue::Word(_) => parse_time(value).ok().map(|span| (span.as_nanos(), 0)),
+    }
+}
+
+/// For each cell that is failing or degraded, the fewest changes to a healthy one of the same arm and under the same load.
 pub(crate) fn smallest_cures(cells: &[Judged<'_>]) -> Vec<SmallestCure> {
-    let sick = cells.iter().filter(|c| matches!(c.outcome, CellOutcome::Failing | CellOutcome::Degraded));
+    let sick = cells.iter().filter(|c| c.is_sick());
     sick.map(|cell| {
-        let well = cells.iter().filter(|c| c.outcome == CellOutcome::Healthy);
+        let well = cells.iter().filter(|c| c.outcome == CellOutcome::Healthy && c.context() == cell.context());
         let ways: Vec<CureByKnobs> = well
             .map(|c| CureByKnobs { changes: changes(cell, c), leads_to: c.id.to_owned() })
             .filter(|way| !way.changes.is_empty())
@@ -177,17 +236,40 @@ pub(crate) fn smallest_cures(cells: &[Judged<'_>]) -> Vec<SmallestCure> {
     .collect()
 }
 
-fn changes(from: &Judged<'_>, to: &Judged<'_>) -> Vec<KnobChange> {
-    let differing = from.knobs.keys().filter_map(|knob| {
-        let (a, b) = (value(from, knob)?, value(to, knob)?);
-        (a != b).then(|| KnobChange { knob: knob.clone(), from: a.clone(), to: b.clone() })
+/// The tunable knobs in which two cells differ, as given.
+pub(crate) fn changes(from: &Judged<'_>, to: &Judged<'_>) -> Vec<KnobChange> {
+    let differing = from.tuning().filter_map(|(knob, a)| {
+        let b = to.value(knob)?;
+        (a != b).then(|| KnobChange { knob: knob.to_owned(), from: a.clone(), to: b.clone() })
     });
     differing.collect()
 }
 
-/// What the kernel gave, or what was asked where it could not be read back.
-fn value<'a>(cell: &Judged<'a>, knob: &str) -> Option<&'a KnobValue> {
-    cell.knobs.get(knob).map(|reading| reading.given.as_ref().unwrap_or(&reading.asked))
+impl<'a> Judged<'a> {
+    /// Failing or degraded.
+    pub(crate) fn is_sick(&self) -> bool {
+        matches!(self.outcome, CellOutcome::Failing | CellOutcome::Degraded)
+    }
+
+    fn asked(&self, knob: &str) -> Option<&'a KnobValue> {
+        self.knobs.get(knob).map(|reading| &reading.asked)
+    }
+
+    /// What the kernel gave, or what was asked where it could not be read back.
+    pub(crate) fn value(&self, knob: &str) -> Option<&'a KnobValue> {
+        self.knobs.get(knob).map(|reading| reading.given.as_ref().unwrap_or(&reading.asked))
+    }
+
+    /// The knobs that can be tuned, in the scenario's order.
+    pub(crate) fn tuning(&self) -> impl Iterator<Item = (&'a str, &'a KnobValue)> + use<'a, '_> {
+        self.knobs.keys().filter(|knob| tunable(knob)).filter_map(|knob| Some((knob.as_str(), self.value(knob)?)))
+    }
+
+    /// What a tuning is tried on: arm and load.
+    pub(crate) fn context(&self) -> Vec<(&'a str, &'a KnobValue)> {
+        let others = self.knobs.keys().filter(|knob| !tunable(knob));
+        others.filter_map(|knob| Some((knob.as_str(), self.value(knob)?))).collect()
+    }
 }
 
 fn outcome_and_cause(cell: &Judged<'_>) -> String {
@@ -214,7 +296,7 @@ mod tests {
 
     fn judged<'a>(id: &'a str, knobs: &'a Knobs, cause: Option<CauseName>) -> Judged<'a> {
         let outcome = if cause.is_some() { CellOutcome::Failing } else { CellOutcome::Healthy };
-        Judged { id, knobs, outcome, cause }
+        Judged { id, knobs, outcome, cause, whole: Numbers::default(), blocks: Vec::new() }
     }
 
     fn four() -> [Knobs; 4] {
@@ -251,6 +333,30 @@ mod tests {
         let (a, b) = (knobs(&[("nofile", 30_000, 20_000)]), knobs(&[("nofile", 65_535, 20_000)]));
         let effects = effects(&[judged("a", &a, None), judged("b", &b, None)]);
         assert_eq!(effects[0].words(), "no pair of cells differs in it alone; 1 pair had been given the same value");
+    }
+
+    #[test]
+    fn values_are_ordered_by_size_and_words_by_the_scenario() {
+        let word = |text: &str| KnobValue::Word(text.into());
+        assert_eq!(by_size(&KnobValue::Number(9), &KnobValue::Number(10)), Some(Ordering::Less));
+        assert_eq!(by_size(&word("1200ms"), &word("1s")), Some(Ordering::Greater));
+        assert_eq!(by_size(&KnobValue::Number(1_024), &word("1024:20000")), Some(Ordering::Less));
+        assert_eq!(by_size(&KnobValue::Switch(false), &KnobValue::Switch(true)), Some(Ordering::Less));
+        assert_eq!(by_size(&word("spin"), &word("sleep")), None);
+        let (a, b) = (knobs(&[("nofile", 65_535, 65_535)]), knobs(&[("nofile", 64, 64)]));
+        let effect = &effects(&[judged("a", &a, None), judged("b", &b, Some(CauseName::FdLimit))])[0];
+        assert_eq!(effect.values, [KnobValue::Number(64), KnobValue::Number(65_535)]);
+        assert_eq!((effect.changes[0].from.as_str(), effect.changes[0].after.as_str()), ("b", "healthy"));
+    }
+
+    #[test]
+    fn another_arm_or_less_load_is_no_cure() {
+        for axis in [ARM, "load.connections"] {
+            let (a, b) = (knobs(&[(axis, 1, 1), ("nofile", 64, 64)]), knobs(&[(axis, 2, 2), ("nofile", 64, 64)]));
+            let cells = [judged("a", &a, Some(CauseName::FdLimit)), judged("b", &b, None)];
+            assert!(smallest_cures(&cells)[0].cures.is_empty(), "{axis}");
+            assert!(effects(&cells)[0].made_a_difference, "{axis}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod foretold;
 mod notes;
 pub mod verdict;
 
+mod numbers;
+
 pub mod confusion;
 pub mod expect;
 pub mod knobs;

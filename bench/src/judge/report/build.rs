@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 
 use super::super::foretold;
 use super::super::knobs::{self, Judged};
+use super::super::numbers::Numbers;
 use super::super::verdict::judge;
 use super::{
     BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
@@ -57,7 +58,15 @@ impl Report {
 }
 
 fn judged(cell: &CellReport) -> Judged<'_> {
-    Judged { id: &cell.id, knobs: &cell.knobs, outcome: cell.outcome, cause: cell.verdict.cause }
+    let sound = cell.blocks.iter().filter(|b| b.outcome != CellOutcome::Void);
+    Judged {
+        id: &cell.id,
+        knobs: &cell.knobs,
+        outcome: cell.outcome,
+        cause: cell.verdict.cause,
+        whole: Numbers::of(&cell.probe, &cell.load),
+        blocks: sound.map(|b| (b.block, Numbers::of(&b.probe, &b.load))).collect(),
+    }
 }
 
 fn missing(cell: &Cell, records: &[&Record], blocks: u32) -> Option<MissingCell> {
