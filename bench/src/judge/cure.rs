@@ -156,6 +156,21 @@ pub struct Cure {
     pub because: String,
 }
 
+impl Cure {
+    /// What to set: `target.backlog = 4096, and sysctl.net.core.somaxconn = 4096`.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        let mut what = self.knob.clone();
+        if let Some(value) = &self.value {
+            what += &format!(" = {value}");
+        }
+        for also in &self.also {
+            what += &format!(", and {} = {}", also.knob, also.value);
+        }
+        what
+    }
+}
+
 /// No cure, for what is no fault.
 pub(crate) fn none(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     None
@@ -163,12 +178,21 @@ pub(crate) fn none(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// The two places for a sysctl of a network namespace.
 pub(crate) fn sysctl_places(name: &str, value: u64, note: Note) -> Vec<Place> {
-    vec![
-        Place::new(
-            PlaceKind::PodSpec,
-            format!("securityContext:\n  sysctls:\n  - name: {name}\n    value: \"{value}\""),
-            Some(note),
-        ),
-        Place::new(PlaceKind::SysctlD, format!("{name} = {value}"), Some(Note::NodeOnly)),
-    ]
+    let value = KnobValue::Number(value);
+    vec![pod_sysctls(&[(name, &value)], note), sysctl_file(&[(name, &value)], Note::NodeOnly)]
+}
+
+/// Sysctls in a pod's manifest.
+pub(crate) fn pod_sysctls(sysctls: &[(&str, &KnobValue)], note: Note) -> Place {
+    let mut text = "securityContext:\n  sysctls:".to_owned();
+    for (name, value) in sysctls {
+        text += &format!("\n  - name: {name}\n    value: \"{value}\"");
+    }
+    Place::new(PlaceKind::PodSpec, text, Some(note))
+}
+
+/// Sysctls in a file of `/etc/sysctl.d`.
+pub(crate) fn sysctl_file(sysctls: &[(&str, &KnobValue)], note: Note) -> Place {
+    let lines: Vec<String> = sysctls.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    Place::new(PlaceKind::SysctlD, lines.join("\n"), Some(note))
 }

@@ -1,7 +1,7 @@
 //! What the knobs of a run made of it: which of them changed an outcome, and the fewest changes that cure. Pure.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ pub use metrics::{Bound, MetricEffect};
 pub(crate) struct Judged<'a> {
     pub(crate) id: &'a str,
     pub(crate) knobs: &'a IndexMap<String, KnobReading>,
+    /// The knobs that can be tuned, and what they were set to.
+    pub(crate) tuning: Vec<Setting<'a>>,
+    /// What a tuning is tried on, likewise: arm and load.
+    pub(crate) context: Vec<Setting<'a>>,
     pub(crate) outcome: CellOutcome,
     pub(crate) cause: Option<CauseName>,
     /// Over all blocks that are not void.
@@ -31,6 +35,9 @@ pub(crate) struct Judged<'a> {
     /// Each block that is not void.
     pub(crate) blocks: Vec<(u32, Numbers)>,
 }
+
+/// A knob, and what it was set to as [`Settings`] has it.
+pub(crate) type Setting<'a> = (&'a str, &'a KnobValue);
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,10 +135,14 @@ impl CureByKnobs {
     /// In words: `ulimit.nofile from 1024 to 65535`.
     #[must_use]
     pub fn words(&self) -> String {
-        let parts: Vec<String> =
-            self.changes.iter().map(|c| format!("{} from {} to {}", c.knob, c.from, c.to)).collect();
-        listed(&parts)
+        in_words(&self.changes)
     }
+}
+
+/// `ulimit.nofile from 1024 to 65535`, several joined.
+pub(crate) fn in_words(changes: &[KnobChange]) -> String {
+    let parts: Vec<String> = changes.iter().map(|c| format!("{} from {} to {}", c.knob, c.from, c.to)).collect();
+    listed(&parts)
 }
 
 /// What each axis made of the run, in the scenario's order.
@@ -153,17 +164,13 @@ fn effect(knob: &str, cells: &[Judged<'_>]) -> KnobEffect {
     };
     let sound: Vec<&Judged<'_>> = cells.iter().filter(|c| c.outcome != CellOutcome::Void).collect();
     let mut pairs = Vec::new();
-    for (i, a) in sound.iter().enumerate() {
-        for b in sound.iter().skip(i + 1) {
-            if a.asked(knob) == b.asked(knob) || !alike_but_for(knob, a, b) {
-                continue;
-            }
-            let (Some(one), Some(other)) = (a.value(knob), b.value(knob)) else { continue };
-            match by_size(one, other) {
-                _ if one == other => effect.given_alike += 1,
-                Some(Ordering::Greater) => pairs.push((*b, *a, other, one)),
-                _ => pairs.push((*a, *b, one, other)),
-            }
+    for (a, b) in alike_but_for(knob, &sound) {
+        let (Some(one), Some(other)) = (a.value(knob), b.value(knob)) else { continue };
+        match by_size(one, other) {
+            _ if a.asked(knob) == b.asked(knob) => {}
+            _ if a.given(knob) == b.given(knob) => effect.given_alike += 1,
+            Some(Ordering::Greater) => pairs.push((b, a, other, one)),
+            _ => pairs.push((a, b, one, other)),
         }
     }
     for &(a, b, from, to) in &pairs {
@@ -191,10 +198,50 @@ fn effect(knob: &str, cells: &[Judged<'_>]) -> KnobEffect {
     effect
 }
 
-/// Whether every other knob was asked for and given alike.
-fn alike_but_for(knob: &str, a: &Judged<'_>, b: &Judged<'_>) -> bool {
-    let mut others = a.knobs.keys().filter(|other| *other != knob);
-    others.all(|other| a.asked(other) == b.asked(other) && a.value(other) == b.value(other))
+/// The pairs of cells of which every other knob was asked for and set alike, in the scenario's order.
+fn alike_but_for<'a, 'b>(knob: &str, cells: &[&'b Judged<'a>]) -> Vec<(&'b Judged<'a>, &'b Judged<'a>)> {
+    let mut alike: HashMap<Vec<_>, Vec<usize>> = HashMap::new();
+    for (i, cell) in cells.iter().enumerate() {
+        let others = cell.knobs.keys().filter(|other| *other != knob);
+        let key = others.map(|other| (other, cell.asked(other), cell.value(other))).collect();
+        alike.entry(key).or_default().push(i);
+    }
+    let of_class = |class: &Vec<usize>| {
+        let pairs = class.iter().enumerate().flat_map(|(n, &i)| class.iter().skip(n + 1).map(move |&j| (i, j)));
+        pairs.collect::<Vec<_>>()
+    };
+    let mut pairs: Vec<(usize, usize)> = alike.values().flat_map(of_class).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().filter_map(|(i, j)| Some((*cells.get(i)?, *cells.get(j)?))).collect()
+}
+
+/// What knobs were set to: what was given, as on a machine that cannot give more. But where the same number is given whole in one cell and
+/// cut down in another, another knob did it (somaxconn cuts a backlog), and the setting is what was asked: that is what people write down.
+pub(crate) struct Settings<'a>(HashMap<(&'a str, &'a KnobValue), Option<&'a KnobValue>>);
+
+impl<'a> Settings<'a> {
+    pub(crate) fn of(cells: impl Iterator<Item = &'a IndexMap<String, KnobReading>>) -> Self {
+        let mut given = HashMap::new();
+        for (knob, reading) in cells.flatten() {
+            let known = given.entry((knob.as_str(), &reading.asked)).or_insert(Some(given_or_asked(reading)));
+            if *known != Some(given_or_asked(reading)) {
+                *known = None;
+            }
+        }
+        Self(given)
+    }
+
+    /// The settings of one of these cells: those that can be tuned, and those that a tuning is tried on.
+    pub(crate) fn cell(&self, knobs: &'a IndexMap<String, KnobReading>) -> (Vec<Setting<'a>>, Vec<Setting<'a>>) {
+        let setting = |knob: &'a str, asked| self.0.get(&(knob, asked)).copied().flatten().unwrap_or(asked);
+        let settings = knobs.iter().map(|(knob, reading)| (knob.as_str(), setting(knob, &reading.asked)));
+        settings.partition(|(knob, _)| tunable(knob))
+    }
+}
+
+/// What the kernel gave, or what was asked where it could not be read back.
+fn given_or_asked(reading: &KnobReading) -> &KnobValue {
+    reading.given.as_ref().unwrap_or(&reading.asked)
 }
 
 /// Whether a knob is something that can be tuned: which arm a cell belongs to and what the load does are what a tuning is tried on.
@@ -222,7 +269,7 @@ fn size(value: &KnobValue) -> Option<(u128, u128)> {
 pub(crate) fn smallest_cures(cells: &[Judged<'_>]) -> Vec<SmallestCure> {
     let sick = cells.iter().filter(|c| c.is_sick());
     sick.map(|cell| {
-        let well = cells.iter().filter(|c| c.outcome == CellOutcome::Healthy && c.context() == cell.context());
+        let well = cells.iter().filter(|c| c.outcome == CellOutcome::Healthy && c.context == cell.context);
         let ways: Vec<CureByKnobs> = well
             .map(|c| CureByKnobs { changes: changes(cell, c), leads_to: c.id.to_owned() })
             .filter(|way| !way.changes.is_empty())
@@ -238,7 +285,7 @@ pub(crate) fn smallest_cures(cells: &[Judged<'_>]) -> Vec<SmallestCure> {
 
 /// The tunable knobs in which two cells differ, as given.
 pub(crate) fn changes(from: &Judged<'_>, to: &Judged<'_>) -> Vec<KnobChange> {
-    let differing = from.tuning().filter_map(|(knob, a)| {
+    let differing = from.tuning.iter().filter_map(|&(knob, a)| {
         let b = to.value(knob)?;
         (a != b).then(|| KnobChange { knob: knob.to_owned(), from: a.clone(), to: b.clone() })
     });
@@ -255,20 +302,13 @@ impl<'a> Judged<'a> {
         self.knobs.get(knob).map(|reading| &reading.asked)
     }
 
-    /// What the kernel gave, or what was asked where it could not be read back.
+    fn given(&self, knob: &str) -> Option<&'a KnobValue> {
+        self.knobs.get(knob).map(given_or_asked)
+    }
+
+    /// What it was set to.
     pub(crate) fn value(&self, knob: &str) -> Option<&'a KnobValue> {
-        self.knobs.get(knob).map(|reading| reading.given.as_ref().unwrap_or(&reading.asked))
-    }
-
-    /// The knobs that can be tuned, in the scenario's order.
-    pub(crate) fn tuning(&self) -> impl Iterator<Item = (&'a str, &'a KnobValue)> + use<'a, '_> {
-        self.knobs.keys().filter(|knob| tunable(knob)).filter_map(|knob| Some((knob.as_str(), self.value(knob)?)))
-    }
-
-    /// What a tuning is tried on: arm and load.
-    pub(crate) fn context(&self) -> Vec<(&'a str, &'a KnobValue)> {
-        let others = self.knobs.keys().filter(|knob| !tunable(knob));
-        others.filter_map(|knob| Some((knob.as_str(), self.value(knob)?))).collect()
+        self.tuning.iter().chain(&self.context).find(|(name, _)| *name == knob).map(|(_, value)| *value)
     }
 }
 
@@ -296,7 +336,8 @@ mod tests {
 
     fn judged<'a>(id: &'a str, knobs: &'a Knobs, cause: Option<CauseName>) -> Judged<'a> {
         let outcome = if cause.is_some() { CellOutcome::Failing } else { CellOutcome::Healthy };
-        Judged { id, knobs, outcome, cause, whole: Numbers::default(), blocks: Vec::new() }
+        let (tuning, context) = Settings::of(std::iter::once(knobs)).cell(knobs);
+        Judged { id, knobs, tuning, context, outcome, cause, whole: Numbers::default(), blocks: Vec::new() }
     }
 
     fn four() -> [Knobs; 4] {

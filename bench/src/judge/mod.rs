@@ -25,7 +25,10 @@ pub mod confusion;
 pub mod expect;
 pub mod knobs;
 pub mod report;
+pub mod tuning;
 
+#[cfg(test)]
+mod advice_tests;
 #[cfg(test)]
 mod catalogue_tests;
 #[cfg(test)]

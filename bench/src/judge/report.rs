@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::foretold::Foretold;
 use super::knobs::{KnobEffect, SmallestCure};
+use super::tuning::{Ranked, Tuning};
 use super::verdict::Verdict;
 use crate::evidence::record::{Cost, Host, KnobReading};
 use crate::plan::arm::Arm;
 use crate::plan::expect::CellOutcome;
 use crate::plan::gate::Gate;
 
+mod advice;
 mod build;
 mod evidence;
 mod headline;
@@ -83,6 +85,15 @@ pub struct Report {
     pub knob_effects: Vec<KnobEffect>,
     /// The fewest changes that cure each cell that fails.
     pub smallest_cures: Vec<SmallestCure>,
+    /// The cells that are not void, the best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranking: Vec<Ranked>,
+    /// The tuning to take; absent where there is none to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommended: Option<Tuning>,
+    /// Why none is recommended, in words, where tunings were tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing_recommended: Option<String>,
 }
 
 /// What wrote a report.

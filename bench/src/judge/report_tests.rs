@@ -11,7 +11,7 @@ use crate::evidence::record::Record;
 use crate::plan::cell::{Cell, KnobValue};
 use crate::plan::expect::{CauseName, CellOutcome, Expectation};
 
-fn info(question: &str, blocks: u32) -> RunInfo {
+pub(super) fn info(question: &str, blocks: u32) -> RunInfo {
     RunInfo {
         scenario: "origin".into(),
         question: question.into(),
@@ -25,17 +25,17 @@ fn info(question: &str, blocks: u32) -> RunInfo {
     }
 }
 
-fn cells(records: &[Record]) -> Vec<Cell> {
+pub(super) fn cells(records: &[Record]) -> Vec<Cell> {
     let by_id: IndexMap<&str, &Cell> = records.iter().map(|r| (r.cell.id.as_str(), &r.cell)).collect();
     by_id.into_values().cloned().collect()
 }
 
-fn report(question: &str, records: &[Record]) -> Report {
+pub(super) fn report(question: &str, records: &[Record]) -> Report {
     let blocks = records.iter().map(|r| r.block + 1).max().unwrap_or(1);
     Report::build(info(question, blocks), records, &cells(records))
 }
 
-fn text(report: &Report) -> String {
+pub(super) fn text(report: &Report) -> String {
     render(report, Look { width: 100, color: false })
 }
 
@@ -140,9 +140,55 @@ fn the_json_keeps_its_paths() {
         "/cells/0/cost/setup_ms",
         "/cells/0/cost/teardown_ms",
         "/cells/0/cost/observer_cpu_fraction",
+        "/ranking/0/cell",
+        "/ranking/0/rank",
+        "/ranking/0/cost/changed",
     ] {
         assert!(json.pointer(path).is_some(), "{path}");
     }
+}
+
+#[test]
+fn the_json_of_a_matrix_has_its_tunings() {
+    let json = serde_json::to_value(report(ORIGIN, &origin_run())).unwrap();
+    for path in [
+        "/knob_effects/2/values/1",
+        "/knob_effects/2/metrics/failure-rate/median",
+        "/knob_effects/2/metrics/latency.restricted-mean/least",
+        "/knob_effects/2/metrics/latency.p99/median/at_most",
+        "/knob_effects/2/metrics/load.held/up",
+        "/ranking/7/behind_by",
+        "/ranking/7/cost/takes",
+        "/ranking/7/cost/weight",
+        "/ranking/7/cost/memory_bytes",
+        "/recommended/cell",
+        "/recommended/from",
+        "/recommended/changes/0/to",
+        "/recommended/cures",
+        "/recommended/of",
+        "/recommended/because",
+        "/recommended/costs/changed",
+        "/recommended/leave/1",
+        "/recommended/pastes/0/place",
+        "/recommended/pastes/0/title",
+        "/recommended/pastes/0/text",
+        "/recommended/pastes/0/note",
+    ] {
+        assert!(json.pointer(path).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn a_report_from_before_tunings_were_ranked_is_read() {
+    let mut json = serde_json::to_value(report(ORIGIN, &origin_run())).unwrap();
+    let all = json.as_object_mut().unwrap();
+    all.retain(|key, _| !["ranking", "recommended", "nothing_recommended"].contains(&key.as_str()));
+    for effect in all["knob_effects"].as_array_mut().unwrap() {
+        effect.as_object_mut().unwrap().retain(|key, _| !["values", "metrics"].contains(&key.as_str()));
+    }
+    let old: Report = serde_json::from_value(json).unwrap();
+    assert!(old.ranking.is_empty() && old.recommended.is_none());
+    assert!(!text(&old).contains("Recommended"));
 }
 
 #[test]

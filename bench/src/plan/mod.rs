@@ -29,4 +29,4 @@ pub mod cost;
 
 pub mod predict;
 
-mod words;
+pub(crate) mod words;

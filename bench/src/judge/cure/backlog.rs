@@ -77,6 +77,21 @@ pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
     })
 }
 
+/// The call itself, and how it is asked for where a library makes it. Go reads somaxconn at its first listener (`net/sock_linux.go`); what
+/// each asks for by itself was read from Send-Q of its listener, or is in its manual.
+pub(crate) fn in_many_languages(backlog: u64) -> Place {
+    let text = format!(
+        "C        listen(fd, {backlog})\n\
+         Go       nothing to write: at its first listen it asks for what net.core.somaxconn is then\n\
+         Node.js  server.listen({{ port, backlog: {backlog} }})   # 511 by itself\n\
+         Python   asyncio.start_server(serve, port=port, backlog={backlog})   # 100 by itself\n\
+         Java     new ServerSocket(port, {backlog})   # 50 by itself\n\
+         Rust     tokio::net::TcpSocket::listen({backlog})   # std, mio and tokio: 128 by themselves\n\
+         nginx    listen PORT backlog={backlog};   # 511 by itself"
+    );
+    Place::new(PlaceKind::Code, text, None)
+}
+
 /// What would have had to fit: what comes in the longest time the queue was backed up, a quarter to spare, as the next power of two;
 /// never less than twice the present limit. Dropped packets are no measure, because each connection is dropped again and again.
 fn need(view: &View<'_>, queue: &Queue<'_>) -> u64 {

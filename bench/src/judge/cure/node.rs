@@ -1,6 +1,6 @@
 //! Cures that belong to the node: its tables, its filters, its routes, and the prober that runs on it. Pure.
 
-use super::{Cure, Note, Place, PlaceKind};
+use super::{Cure, Note, Place, PlaceKind, pod_sysctls, sysctl_file};
 use crate::evidence::record::Role;
 use crate::judge::spans::known;
 use crate::judge::view::View;
@@ -129,21 +129,14 @@ pub(crate) fn tcp_memory(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// More source ports for the prober.
 pub(crate) fn ports(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    const RANGE: &str = "1024 65535";
+    let range = KnobValue::Word("1024 65535".into());
     let name = "net.ipv4.ip_local_port_range";
     Some(Cure {
         knob: format!("sysctl.{name}"),
-        value: Some(KnobValue::Word(RANGE.into())),
         takes_effect: TakesEffect::NextConnection,
         also: Vec::new(),
-        places: vec![
-            Place::new(PlaceKind::SysctlD, format!("{name} = {RANGE}"), Some(Note::ProberNode)),
-            Place::new(
-                PlaceKind::PodSpec,
-                format!("securityContext:\n  sysctls:\n  - name: {name}\n    value: \"{RANGE}\""),
-                Some(Note::Safe),
-            ),
-        ],
+        places: vec![sysctl_file(&[(name, &range)], Note::ProberNode), pod_sysctls(&[(name, &range)], Note::Safe)],
+        value: Some(range),
         because: "one source address has at most one range of ports for each destination, and a closed connection keeps its port for a \
                   minute; fewer new connections (keep-alive) or more source addresses help as well"
             .into(),

@@ -7,7 +7,7 @@ use crate::judge::view::View;
 use crate::judge::words::{count, counted, readable_above};
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::plan::knob::{TakesEffect, parse_nofile};
 
 /// Room beyond what the connections need, as one part in this many: the probe's own connections, files, a reload.
 const MARGIN_ONE_IN: u64 = 10;
@@ -28,22 +28,11 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             format!("prlimit --pid PID --nofile={value}:{}", hard.unwrap_or(value).max(value)),
             Some(Note::UntilRestart),
         ),
-        Place::new(PlaceKind::Systemd, format!("[Service]\nLimitNOFILE={value}"), Some(Note::AllContainers)),
+        unit(&KnobValue::Number(value)),
     ];
     if within_hard {
-        places.insert(
-            0,
-            Place::new(
-                PlaceKind::Code,
-                "at start, raise the soft limit to the hard one: setrlimit(RLIMIT_NOFILE)",
-                None,
-            ),
-        );
-        places.push(Place::new(
-            PlaceKind::PodSpec,
-            format!("command: [\"sh\", \"-c\", \"ulimit -n {value} && exec YOUR-SERVER\"]"),
-            Some(Note::Wrapped),
-        ));
+        places.insert(0, own_start());
+        places.push(wrapped(&KnobValue::Number(value)));
     }
     let hard_words = match (hard, within_hard) {
         (Some(hard), true) => format!(
@@ -69,6 +58,33 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             count(value)
         ),
     })
+}
+
+/// The program's own start, for a hard limit that allows it.
+pub(crate) fn own_start() -> Place {
+    let text = "at start, raise the soft limit to the hard one: setrlimit(RLIMIT_NOFILE)";
+    Place::new(PlaceKind::Code, text, None)
+}
+
+/// The same, where it is not known whether the hard limit does.
+pub(crate) fn own_start_up_to(value: &KnobValue) -> Place {
+    let place = own_start();
+    Place { text: format!("{}\n(enough where the hard limit is {} already)", place.text, soft(value)), ..place }
+}
+
+/// The unit that starts it: a number, or soft and hard as `1024:20000`.
+pub(crate) fn unit(value: &KnobValue) -> Place {
+    Place::new(PlaceKind::Systemd, format!("[Service]\nLimitNOFILE={value}"), Some(Note::AllContainers))
+}
+
+/// A pod has no field for it, so its command raises it first.
+pub(crate) fn wrapped(value: &KnobValue) -> Place {
+    let text = format!("command: [\"sh\", \"-c\", \"ulimit -n {} && exec YOUR-SERVER\"]", soft(value));
+    Place::new(PlaceKind::PodSpec, text, Some(Note::Wrapped))
+}
+
+fn soft(value: &KnobValue) -> String {
+    parse_nofile(value).map_or_else(|_| value.to_string(), |limits| limits.soft.to_string())
 }
 
 /// Descriptors open before the first connection: the server's own word where it gives one, or else the first reading.

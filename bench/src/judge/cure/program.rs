@@ -1,6 +1,6 @@
 //! Cures that only the program itself, or what surrounds it, can give. Pure.
 
-use super::{Cure, Note, Place, PlaceKind, Setting};
+use super::{Cure, Note, Place, PlaceKind, Setting, pod_sysctls};
 use crate::judge::view::View;
 use crate::judge::words::{count, readable_above};
 use crate::plan::cell::KnobValue;
@@ -94,6 +94,15 @@ pub(crate) fn processor(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     })
 }
 
+/// A quota in per cent of one processor: of the container, and of the unit.
+pub(crate) fn quota(percent: u64) -> [Place; 2] {
+    let millis = percent.saturating_mul(10);
+    [
+        Place::new(PlaceKind::PodSpec, format!("resources:\n  limits:\n    cpu: {millis}m"), None),
+        Place::new(PlaceKind::Systemd, format!("[Service]\nCPUQuota={percent}%"), None),
+    ]
+}
+
 /// One socket of a group that nobody serves.
 pub(crate) fn skew(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(code(
@@ -115,11 +124,7 @@ pub(crate) fn defer(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
                 "do not set TCP_DEFER_ACCEPT (`deferred` in nginx, `AcceptFilter` in Apache)",
                 None,
             ),
-            Place::new(
-                PlaceKind::PodSpec,
-                "securityContext:\n  sysctls:\n  - name: net.ipv4.tcp_syncookies\n    value: \"1\"",
-                Some(Note::Safe),
-            ),
+            pod_sysctls(&[("net.ipv4.tcp_syncookies", &KnobValue::Number(1))], Note::Safe),
         ],
         ..code(
             "target.defer-accept",

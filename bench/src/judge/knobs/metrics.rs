@@ -74,22 +74,34 @@ impl MetricEffect {
         (self.up == 0) != (self.down == 0) && self.up + self.down + self.alike >= 2
     }
 
-    /// In a few characters: `×5.8`, `≤×0.006`, `−91 pts`; `~` where nothing moves beyond noise, `mixed` where it goes both ways.
+    /// The median in a few characters: `×5.8`, `≤×0.006`, `−91 pts`. `~` where nothing moves beyond noise, `~ to ×11` where that is so of
+    /// half of the comparisons or more, `mixed` where it goes both ways.
     #[must_use]
     pub fn shown(&self, metric: Metric) -> String {
+        let mostly_alike = self.alike * 2 >= self.up + self.down + self.alike;
         match (self.up > 0, self.down > 0) {
             (false, false) => "~".to_owned(),
             (true, true) => "mixed".to_owned(),
+            (true, false) if mostly_alike => format!("~ to {}", bound(self.most, metric)),
+            (false, true) if mostly_alike => format!("{} to ~", bound(self.least, metric)),
             _ => bound(self.median, metric),
         }
     }
 
-    /// From the least to the most over pairs, where these are known and differ: `×1 to ×10`.
+    /// From the least to the most over pairs, where that says more than [`Self::shown`] and is known: `×1.2 to ×10`.
     #[must_use]
     pub fn range(&self, metric: Metric) -> Option<String> {
         let (Bound::Exact(_), Bound::Exact(_)) = (self.least, self.most) else { return None };
-        let (least, most) = (bound(self.least, metric), bound(self.most, metric));
-        (self.moves() && least != most).then(|| format!("{least} to {most}"))
+        let (mut least, mut most) = (bound(self.least, metric), bound(self.most, metric));
+        // What is no more than noise at one end is shown as that.
+        if self.alike > 0 && self.down == 0 {
+            least = "~".to_owned();
+        }
+        if self.alike > 0 && self.up == 0 {
+            most = "~".to_owned();
+        }
+        let range = format!("{least} to {most}");
+        (self.moves() && least != most && range != self.shown(metric)).then_some(range)
     }
 }
 
@@ -114,12 +126,12 @@ fn points(difference: f64) -> String {
     format!("{sign}{text} pts")
 }
 
-/// Two digits that tell, and no nought behind the point: `0.0056`, `0.83`, `5.8`, `12`, `11800`.
+/// Two digits that tell, one below a hundredth, and no nought behind the point: `0.006`, `0.83`, `5.8`, `12`, `11800`.
 fn two_digits(n: f64) -> String {
     if n == 0.0 {
         return "0".to_owned();
     }
-    let digits = 1 - n.abs().log10().floor() as i32;
+    let digits = i32::from(n.abs() >= 0.01) - n.abs().log10().floor() as i32;
     let text = format!("{n:.*}", usize::try_from(digits).unwrap_or(0));
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -252,6 +264,8 @@ mod tests {
         let judged = |of_blocks: Vec<Seen>| Judged {
             id: "x",
             knobs: &knobs,
+            tuning: Vec::new(),
+            context: Vec::new(),
             outcome: CellOutcome::Healthy,
             cause: None,
             whole: Numbers::default(),
@@ -328,6 +342,21 @@ mod tests {
         assert_eq!((one_way.up, one_way.alike, one_way.consistent()), (3, 1, true));
         assert!(!over(Metric::P50, &[vec![up]]).unwrap().consistent());
         assert_eq!(over(Metric::P50, &[vec![(ms(1.0), ms(5.0))]]).unwrap().shown(Metric::P50), "~");
+    }
+
+    #[test]
+    fn what_half_of_the_comparisons_do_not_show_is_no_median_effect() {
+        let held = |b| vec![(Seen::Exact(1_142.0), Seen::Exact(b))];
+        let half = over(Metric::LoadHeld, &[held(1_142.0), held(12_000.0)]).unwrap();
+        assert_eq!((half.shown(Metric::LoadHeld), half.range(Metric::LoadHeld)), ("~ to ×11".to_owned(), None));
+        let most = over(Metric::LoadHeld, &[held(1_140.0), held(12_000.0), held(6_000.0)]).unwrap();
+        assert_eq!(most.shown(Metric::LoadHeld), "×5.3");
+        assert_eq!(most.range(Metric::LoadHeld).as_deref(), Some("~ to ×11"));
+        let fewer = over(
+            Metric::FailureRate,
+            &[vec![(Seen::Exact(0.86), Seen::Exact(0.0))], vec![(Seen::Exact(0.0), Seen::Exact(0.0))]],
+        );
+        assert_eq!(fewer.unwrap().shown(Metric::FailureRate), "−86 pts to ~");
     }
 
     #[test]

@@ -4,12 +4,13 @@ use brimful_loadgen::probe::Summary;
 use indexmap::IndexMap;
 
 use super::super::foretold;
-use super::super::knobs::{self, Judged};
+use super::super::knobs::{self, Judged, Settings};
 use super::super::numbers::Numbers;
+use super::super::tuning::Tunings;
 use super::super::verdict::judge;
 use super::{
     BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
-    evidence, headline, merge,
+    advice, evidence, headline, merge,
 };
 use crate::evidence::record::{KnobReading, Record};
 use crate::plan::cell::Cell;
@@ -29,7 +30,12 @@ impl Report {
         let missing =
             planned.iter().filter_map(|cell| missing(cell, by_cell.get(cell.id.as_str())?, info.blocks)).collect();
         let cells: Vec<CellReport> = by_cell.values().filter_map(|of_cell| cell(of_cell)).collect();
-        let judged: Vec<Judged<'_>> = cells.iter().map(judged).collect();
+        let settings = Settings::of(cells.iter().map(|cell| &cell.knobs));
+        let judged: Vec<Judged<'_>> = cells.iter().map(|cell| judged(cell, &settings)).collect();
+        let knob_effects = knobs::effects(&judged);
+        let smallest_cures = knobs::smallest_cures(&judged);
+        let Tunings { ranking, cure, recommendation } = Tunings::of(&judged, &knob_effects);
+        let (recommended, nothing_recommended) = advice::advice(recommendation, &cells);
         let mut report = Self {
             schema_version: SCHEMA_VERSION,
             tool: Tool { name: "brimful".into(), version: info.tool_version },
@@ -41,12 +47,15 @@ impl Report {
             arms: info.arms,
             gate: info.gate,
             headline: Vec::new(),
-            knob_effects: knobs::effects(&judged),
-            smallest_cures: knobs::smallest_cures(&judged),
+            knob_effects,
+            smallest_cures,
+            ranking,
+            recommended,
+            nothing_recommended,
             missing,
             cells,
         };
-        report.headline = headline::headline(&report);
+        report.headline = headline::headline(&report, cure.as_ref());
         report
     }
 
@@ -57,11 +66,14 @@ impl Report {
     }
 }
 
-fn judged(cell: &CellReport) -> Judged<'_> {
+fn judged<'a>(cell: &'a CellReport, settings: &Settings<'a>) -> Judged<'a> {
+    let (tuning, context) = settings.cell(&cell.knobs);
     let sound = cell.blocks.iter().filter(|b| b.outcome != CellOutcome::Void);
     Judged {
         id: &cell.id,
         knobs: &cell.knobs,
+        tuning,
+        context,
         outcome: cell.outcome,
         cause: cell.verdict.cause,
         whole: Numbers::of(&cell.probe, &cell.load),

@@ -1,15 +1,18 @@
 //! The answer of a run in a few sentences. Pure.
 
+mod answer;
+
 use super::super::cause::words;
-use super::super::knobs::KnobEffect;
-use super::super::words::{counted, listed};
+use super::super::tuning::Cure;
+use super::super::words::counted;
 use super::{CellReport, Report};
 use crate::plan::expect::{CauseName, CellOutcome};
 
-/// The answer: what became of the cells and why, which knobs decided, what is not there.
-pub(crate) fn headline(report: &Report) -> Vec<String> {
-    let mut lines = vec![outcomes(&report.cells)];
-    lines.extend(deciding(&report.knob_effects));
+/// The answer: the smallest change that cures and those that make no difference, what became of the cells and why, what is not there.
+pub(crate) fn headline(report: &Report, cure: Option<&Cure>) -> Vec<String> {
+    let mut lines: Vec<String> = answer::answer(report, cure).into_iter().collect();
+    lines.push(outcomes(&report.cells));
+    lines.extend(answer::besides(report, cure));
     if !report.missing.is_empty() {
         lines.push(format!(
             "{} not run to the end: {}.",
@@ -34,7 +37,10 @@ fn outcomes(cells: &[CellReport]) -> String {
         return if n == 1 {
             "The cell stays healthy: no probe failed.".into()
         } else {
-            format!("All {n} cells stay healthy: no probe failed.")
+            format!(
+                "{} stay healthy: no probe failed.",
+                if n == 2 { "Both cells".into() } else { format!("All {n} cells") }
+            )
         };
     }
     let mut parts = Vec::new();
@@ -46,6 +52,7 @@ fn outcomes(cells: &[CellReport]) -> String {
         }
         let who = match (cells.len(), n) {
             (1, 1) => format!("The cell {}", verb.0),
+            (2, 2) => format!("Both cells {}", verb.1),
             (k, _) if k == n => format!("All {n} cells {}", verb.1),
             (1, _) => format!("1 of {n} cells {}", verb.0),
             (k, _) => format!("{k} of {n} cells {}", verb.1),
@@ -68,19 +75,6 @@ fn causes(cells: &[&CellReport]) -> String {
         })
         .collect();
     parts.join("; ")
-}
-
-fn deciding(effects: &[KnobEffect]) -> Option<String> {
-    let names = |made: bool| {
-        let chosen = effects.iter().filter(|e| e.pairs > 0 && e.made_a_difference == made);
-        chosen.map(|e| e.knob.as_str()).collect::<Vec<_>>()
-    };
-    match (names(true).as_slice(), names(false).as_slice()) {
-        ([], []) => None,
-        ([], idle) => Some(format!("{} made no difference here.", listed(idle))),
-        (made, []) => Some(format!("{} made the difference.", listed(made))),
-        (made, idle) => Some(format!("{} made the difference; {} made none here.", listed(made), listed(idle))),
-    }
 }
 
 fn some<'a>(ids: impl Iterator<Item = &'a str>) -> String {
