@@ -9,7 +9,7 @@ use crate::evidence::record::KnobReading;
 use crate::plan::expect::CellOutcome;
 
 /// No borders, one rule below the header.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(super) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A heading longer than this is broken at a hyphen, underscore or dot.
 const LONGEST_HEADING: usize = 10;
@@ -38,7 +38,7 @@ pub(crate) fn table(report: &Report, look: Look) -> String {
 }
 
 /// The longest line, without the escape sequences of colours.
-fn plain_width(text: &str) -> usize {
+pub(super) fn plain_width(text: &str) -> usize {
     let plain = |line: &str| {
         let mut escaped = false;
         let visible = |&c: &char| match c {
@@ -118,12 +118,17 @@ fn same<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
     values.all(|v| v == first).then_some(first)
 }
 
-/// The last part of a knob's name where it stays unique, broken into two lines where it is long.
-fn heading(name: &str, all: &[&str]) -> String {
+/// The last part of a knob's name where it stays unique among them.
+pub(super) fn short_name(name: &str, all: &[&str]) -> String {
     let last = |n: &str| n.rsplit('.').next().unwrap_or_default().to_owned();
     let short = last(name);
     let unique = all.iter().filter(|other| last(other) == short).count() == 1;
-    let text = if unique { short } else { name.to_owned() };
+    if unique { short } else { name.to_owned() }
+}
+
+/// A knob's name as short as it stays unique, broken into two lines where it is long.
+fn heading(name: &str, all: &[&str]) -> String {
+    let text = short_name(name, all);
     if text.len() <= LONGEST_HEADING {
         return text;
     }
@@ -176,7 +181,7 @@ fn outcome(outcome: CellOutcome, color: bool) -> Cell {
     })
 }
 
-fn bold(cell: Cell, color: bool) -> Cell {
+pub(super) fn bold(cell: Cell, color: bool) -> Cell {
     if color { cell.add_attribute(Attribute::Bold) } else { cell }
 }
 

@@ -1,7 +1,6 @@
 //! The report for a terminal. Pure: width and colour are given.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::super::cause::{ProofLine, words};
 use super::super::cure::{Cure, Place, PlaceKind, felt};
@@ -11,6 +10,11 @@ use super::super::words::{counted, listed, time};
 use super::table::table;
 use super::{CellReport, Report};
 use crate::plan::expect::{CauseName, Why};
+use page::Page;
+
+mod effects;
+mod page;
+mod tuning;
 
 /// How it shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +40,10 @@ pub fn render(report: &Report, look: Look) -> String {
         page.raw(&table(report, look));
     }
     page.differences(report);
+    page.effects(report);
+    page.ranking(report);
     page.smallest_cures(report);
+    page.recommended(report);
     page.predictions(report);
     for told in distinct(&report.cells) {
         page.cause(&told);
@@ -80,53 +87,7 @@ fn not_read(report: &Report, knob: &str) -> String {
     }
 }
 
-struct Page {
-    out: String,
-    look: Look,
-}
-
 impl Page {
-    fn raw(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.out.push('\n');
-    }
-
-    fn gap(&mut self) {
-        self.out.push('\n');
-    }
-
-    fn heading(&mut self, text: &str) {
-        let at = self.out.len();
-        self.wrapped(text, 0, 0);
-        if self.look.color {
-            let body = self.out.split_off(at);
-            // Writing to a String cannot fail.
-            if writeln!(self.out, "\u{1b}[1m{}\u{1b}[0m", body.trim_end()).is_err() {
-                self.out.push_str(&body);
-            }
-        }
-    }
-
-    /// Words broken at the width; the first line indented by `first`, the others by `rest`.
-    fn wrapped(&mut self, text: &str, first: usize, rest: usize) {
-        let width = usize::from(self.look.width);
-        let mut line = " ".repeat(first);
-        let mut empty = true;
-        for word in text.split_whitespace() {
-            if !empty && line.chars().count() + 1 + word.chars().count() > width {
-                self.raw(line.trim_end());
-                line = " ".repeat(rest);
-                empty = true;
-            }
-            if !empty {
-                line.push(' ');
-            }
-            line.push_str(word);
-            empty = false;
-        }
-        self.raw(line.trim_end());
-    }
-
     /// What was predicted before the run and where it was met: one line for cells that say the same.
     fn predictions(&mut self, report: &Report) {
         let mut lines: Vec<(String, u64)> = Vec::new();
@@ -161,14 +122,6 @@ impl Page {
         }
     }
 
-    /// Words after a label, further lines indented to where they began.
-    fn wrapped_after(&mut self, label: &str, text: &str) {
-        let indent = label.chars().count();
-        let at = self.out.len();
-        self.wrapped(text, indent, indent);
-        self.out.replace_range(at..at + indent, label);
-    }
-
     fn smallest_cures(&mut self, report: &Report) {
         let sick = report.smallest_cures.len();
         if sick == 0 || report.cells.len() < 2 {
@@ -179,12 +132,16 @@ impl Page {
             *ways.entry(way.words()).or_insert(0) += 1;
         }
         let hopeless = report.smallest_cures.iter().filter(|c| c.cures.is_empty()).count();
+        // One way that is recommended, or none at all, is told of below.
+        if ways.len() + hopeless.min(1) < 2 && report.recommended.is_some() || ways.is_empty() {
+            return;
+        }
         self.gap();
         self.heading("Smallest change in this run that cures");
         let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
         ways.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         for (way, n) in ways {
-            self.wrapped(&format!("{way}: cures {n} of {}", counted(sick as u64, "cell")), 2, 4);
+            self.wrapped(&format!("{way}: for {n} of {}", counted(sick as u64, "cell")), 2, 4);
         }
         if hopeless > 0 {
             self.wrapped(
@@ -276,13 +233,7 @@ impl Page {
     }
 
     fn cure(&mut self, cure: &Cure) {
-        let mut what = cure.knob.clone();
-        if let Some(value) = &cure.value {
-            what = format!("{what} = {value}");
-        }
-        for also in &cure.also {
-            what = format!("{what}, and {} = {}", also.knob, also.value);
-        }
+        let mut what = cure.settings();
         self.wrapped("what to change", 2, 2);
         // What is changed in a scenario is felt when that is run again, as everybody expects.
         if cure.places.iter().all(|p| p.place != PlaceKind::Scenario) {
