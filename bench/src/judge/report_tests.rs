@@ -22,6 +22,7 @@ fn info(question: &str, blocks: u32) -> RunInfo {
         interrupted: false,
         arms: Vec::new(),
         gate: None,
+        notes: Vec::new(),
     }
 }
 
