@@ -47,6 +47,7 @@ impl Attempts<'_> {
         let layout = topology::resolve(cell, session.here.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
         let mut attempt = 0;
         loop {
+            show(Live::Step("waiting for the host's tables"));
             let cooled = session.cool_before_cell(&self.name())?;
             session.directory.log(&format!("{}: begins{}", self.name(), after(&cooled)))?;
             let record = match self.one(attempt, &cooled, &layout, show) {

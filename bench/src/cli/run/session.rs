@@ -85,7 +85,7 @@ impl Session<'_> {
                 break;
             }
             if *blocks > 1 {
-                say(&format!("block {} of {blocks}", block + 1));
+                say(&format!("block {block}: {} of {blocks}", block + 1));
             }
             if *jobs > 1 {
                 self.cool(&format!("block {block}"))?;
@@ -110,8 +110,7 @@ impl Session<'_> {
         let Prepared { cells, blocks, order, notes, .. } = self.prepared;
         let mut lines = notes.clone();
         if order.seed() > 0 {
-            let plural = |n: usize, noun: &str| if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") };
-            let (blocks, cells) = (plural(*blocks as usize, "block"), plural(cells.len(), "cell"));
+            let (blocks, cells) = (counted(*blocks as usize, "block"), counted(cells.len(), "cell"));
             lines.push(format!("seed {}: {blocks} of {cells}, shuffled", order.seed()));
         }
         for line in lines {
@@ -210,10 +209,8 @@ impl Session<'_> {
         let scenario = &self.prepared.scenario;
         let mut notes = notes.to_vec();
         if done.early > 0 {
-            notes.push(format!(
-                "{} time(s) a cell began before the host's tables were back at what they were before the run; run.log says which",
-                done.early
-            ));
+            let early = counted(done.early as usize, "cell");
+            notes.push(format!("before {early} the host's tables did not come back to what they were before the run; run.log says which"));
         }
         let repeated: u32 = done.records.iter().map(|record| record.attempt).sum();
         if repeated > 0 {
@@ -235,6 +232,10 @@ impl Session<'_> {
         };
         Report::build(info, &done.records, &self.prepared.cells)
     }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// What a panic elsewhere left is still what was done.
