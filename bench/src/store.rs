@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
-use crate::judge::report::Report;
+use crate::judge::report::{Report, SCHEMA_VERSION};
 
 /// A folder that a run writes into.
 #[derive(Clone, Debug)]
@@ -45,27 +45,38 @@ impl RunDirectory {
         &self.0
     }
 
+    /// A folder that a run has written.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::read_dir(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
+        Ok(Self(path.to_path_buf()))
+    }
+
     /// Saves a record and its histograms: `cells/ID/BLOCK.json` and `cells/ID/BLOCK.hlog`.
     ///
     /// # Errors
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
-        let folder = self.0.join("cells").join(&record.cell.id);
-        fs::create_dir_all(&folder).map_err(|source| Error::File {
-            doing: "make the folder",
-            path: folder.clone(),
-            source,
-        })?;
-        write_json(&folder.join(format!("{}.json", record.block)), record)?;
-        let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
-        write(&folder.join(format!("{}.hlog", record.block)), &log)
+        save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
     }
 
-    /// Saves `report.json`.
+    /// Saves a record that came to nothing and is to be repeated: `cells/ID/void/BLOCK-ATTEMPT.json` and `.hlog`. Whoever reads the
+    /// records of a run does not look there.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_report<T: Serialize>(&self, report: &T) -> Result<(), Error> {
+    pub fn save_void(&self, record: &Record) -> Result<(), Error> {
+        let folder = self.0.join("cells").join(&record.cell.id).join("void");
+        save(record, &folder, &format!("{}-{}", record.block, record.attempt))
+    }
+
+    /// Saves a report in every form that a run's folder has: `report.json`. The one place that knows which these are.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_report(&self, report: &Report) -> Result<(), Error> {
         write_json(&self.0.join("report.json"), report)
     }
 
@@ -77,10 +88,45 @@ impl RunDirectory {
         let path = self.0.join("run.log");
         let append = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{} {line}", jiff::Timestamp::now())
+            // In one piece: cells that run side by side write to one log.
+            file.write_all(format!("{} {line}\n", jiff::Timestamp::now()).as_bytes())
         };
         append().map_err(|source| Error::File { doing: "write", path: path.clone(), source })
     }
+}
+
+fn save(record: &Record, folder: &Path, name: &str) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::File {
+        doing: "make the folder",
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    write_json(&folder.join(format!("{name}.json")), record)?;
+    let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
+    write(&folder.join(format!("{name}.hlog")), &log)
+}
+
+/// A run that was saved: its folder, its report as it was judged then, and the records to judge again.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// `report.json`.
+    pub report: Report,
+    /// Every record that counts, in the order of cell ids.
+    pub records: Vec<Record>,
+}
+
+/// Reads a run from its folder, or from the `report.json` in it.
+///
+/// # Errors
+/// When it is not there, is broken, or is of a later version.
+pub fn read_run(run: &Path) -> Result<Saved, Error> {
+    let file = if run.is_dir() { run.join("report.json") } else { run.to_path_buf() };
+    let report = read_report(&file, SCHEMA_VERSION)?;
+    let folder = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let records = read_records(&folder)?;
+    Ok(Saved { folder, report, records })
 }
 
 /// Reads `report.json`. `newest` is the highest schema version that can be read.

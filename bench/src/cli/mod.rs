@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod load;
+mod merge;
 mod probe;
 mod progress;
 mod report;
@@ -58,6 +59,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Check(options) => check::check(&options),
         Command::Scenarios(options) => scenarios::scenarios(&options),
         Command::Report(options) => report::report(&options),
+        Command::Merge(options) => merge::merge(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),

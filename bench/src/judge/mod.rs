@@ -2,7 +2,8 @@
 //! of how a record is made, so that any verdict can be recomputed from a saved record on any machine.
 //!
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
-//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks.
+//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks; `gather` makes
+//! one run of several.
 
 mod descriptors;
 mod queue;
@@ -24,6 +25,8 @@ pub mod expect;
 pub mod knobs;
 pub mod report;
 
+pub mod gather;
+
 #[cfg(test)]
 mod catalogue_tests;
 #[cfg(test)]
@@ -35,4 +38,4 @@ mod support;
 #[cfg(test)]
 mod verdict_tests;
 
-pub use verdict::{Verdict, judge};
+pub use verdict::{Verdict, judge, worth_repeating};

@@ -311,11 +311,14 @@ impl Page {
                 None => notes.push((note, 1)),
             }
         }
-        if notes.is_empty() {
+        if notes.is_empty() && report.notes.is_empty() {
             return;
         }
         self.gap();
         self.heading("Notes");
+        for note in &report.notes {
+            self.wrapped(note, 2, 4);
+        }
         let cells = report.cells.len() as u64;
         for (note, n) in notes {
             let share = if n == cells { String::new() } else { format!(" ({})", counted(n, "cell")) };
