@@ -24,6 +24,8 @@ pub mod expect;
 pub mod knobs;
 pub mod report;
 
+pub mod stats;
+
 #[cfg(test)]
 mod catalogue_tests;
 #[cfg(test)]
