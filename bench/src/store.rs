@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
+use crate::judge::gate::{GATE_VERSION, GateAnswer};
 use crate::judge::report::{Report, SCHEMA_VERSION};
 
 /// A folder that a run writes into.
@@ -80,6 +81,14 @@ impl RunDirectory {
         write_json(&self.0.join("report.json"), report)
     }
 
+    /// Saves what the A/A of this run came to: `aa.json`, which a gate reads before it takes the run for a baseline.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_aa(&self, answer: &GateAnswer) -> Result<(), Error> {
+        write_json(&self.0.join(AA), answer)
+    }
+
     /// Adds a line, with the time (RFC 3339, UTC) before it, to `run.log`.
     ///
     /// # Errors
@@ -141,6 +150,37 @@ pub fn read_report(path: &Path, newest: u32) -> Result<Report, Error> {
     let version: Version = read_json(path)?;
     not_from_the_future(path, version.schema_version, newest)?;
     read_json(path)
+}
+
+/// The answer of a run's A/A, beside its `report.json`.
+const AA: &str = "aa.json";
+
+/// Reads the answer of the A/A in a run folder; `None` where none was made.
+///
+/// # Errors
+/// When it is broken, or of a later version.
+pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        gate_version: u32,
+    }
+    let path = run.join(AA);
+    if !path.try_exists().map_err(|source| Error::File { doing: "read", path: path.clone(), source })? {
+        return Ok(None);
+    }
+    let version: Version = read_json(&path)?;
+    not_from_the_future(&path, version.gate_version, GATE_VERSION)?;
+    read_json(&path).map(Some)
+}
+
+/// Adds text to a file, which is made where there is none.
+///
+/// # Errors
+/// When the disk is full or refuses.
+pub fn append(path: &Path, text: &str) -> Result<(), Error> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
 }
 
 fn not_from_the_future(path: &Path, version: u32, newest: u32) -> Result<(), Error> {
@@ -236,4 +276,26 @@ fn interval_log(record: &Record) -> io::Result<Vec<u8>> {
             .map_err(io::Error::other)?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::compare::made_up::{Made, cell, report};
+    use crate::judge::compare::{Answer, Side};
+    use crate::judge::gate::ceilings_only;
+    use crate::plan::gate::{Gate, Metric};
+
+    #[test]
+    fn an_aa_is_read_back_and_its_absence_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&folder.path().join("run"), false).unwrap();
+        assert!(read_aa(run.path()).unwrap().is_none());
+        let made = report(vec![cell("base", &[Made { failed: 1, ..Made::default() }])]);
+        let rules = Gate { ceiling: [(Metric::FailureRate, 0.0)].into(), ..Gate::default() };
+        let answer = ceilings_only(&Side::run("run", &made), &rules).unwrap();
+        run.save_aa(&answer).unwrap();
+        let back = read_aa(run.path()).unwrap().unwrap();
+        assert_eq!((back.answer, &back), (Answer::Fail, &answer));
+    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
+use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
 pub(super) use super::run::Options as Run;
 use crate::plan::order::BLOCKS_MOST;
@@ -28,7 +30,7 @@ Examples:
   brimful probe 127.0.0.1:8080               like ping, for a health check
 
 Exit status: 0 done, 1 a bug in brimful, 2 usage or scenario wrong, 3 this machine refuses,
-4 --verify found another truth, 6 generator-bound, 7 the target did not start or died,
+4 --verify found another truth or a gate failed, 5 a gate is not settled, 6 generator-bound, 7 the target did not start or died,
 130/143 stopped by a signal (what was done is saved). A failing cell is a finding, not an error.";
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +45,10 @@ pub(super) enum Command {
     Report(Report),
     /// Several runs of one scenario as one: from several generators, or from several occasions
     Merge(Merge),
+    /// Set two runs, or two arms of one run, side by side
+    Compare(Compare),
+    /// Hold a run to a baseline and to ceilings; exit with 4 when it fails, with 5 when it is not settled
+    Gate(Gate),
     /// Run the target server alone
     Serve(Serve),
     /// Open and hold connections against a server on loopback

@@ -3,9 +3,10 @@
 //!
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
 //! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks; `gather` makes
-//! one run of several.
+//! one run of several, `compare` sets two reports side by side by the tests of `stats`, and `gate` says whether that is good enough.
 
 mod descriptors;
+mod page;
 mod queue;
 mod spans;
 mod syn_sent;
@@ -26,6 +27,13 @@ pub mod knobs;
 pub mod report;
 
 pub mod gather;
+pub mod stats;
+
+pub mod metric;
+
+pub mod compare;
+
+pub mod gate;
 
 #[cfg(test)]
 mod catalogue_tests;
