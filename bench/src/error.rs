@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::judge::compare::{Answer, Refused};
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
 use crate::live::message::Failed;
@@ -70,6 +71,16 @@ impl ExitStatus {
             Self::Gate => 7,
             Self::Inconclusive => 8,
             Self::Done => 9,
+        }
+    }
+}
+
+impl From<Answer> for ExitStatus {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Pass => Self::Done,
+            Answer::Fail => Self::Gate,
+            Answer::Inconclusive | Answer::NotTested => Self::Inconclusive,
         }
     }
 }
@@ -160,6 +171,12 @@ impl fmt::Display for Listed<'_> {
             refusal.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Usage { what: refused.to_string(), hint: refused.hint() }
     }
 }
 

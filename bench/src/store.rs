@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
-use crate::judge::report::Report;
+use crate::judge::gate::{GATE_VERSION, GateAnswer};
+use crate::judge::report::{Report, SCHEMA_VERSION};
 
 /// A folder that a run writes into.
 #[derive(Clone, Debug)]
@@ -45,28 +46,47 @@ impl RunDirectory {
         &self.0
     }
 
+    /// A folder that a run has written.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::read_dir(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
+        Ok(Self(path.to_path_buf()))
+    }
+
     /// Saves a record and its histograms: `cells/ID/BLOCK.json` and `cells/ID/BLOCK.hlog`.
     ///
     /// # Errors
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
-        let folder = self.0.join("cells").join(&record.cell.id);
-        fs::create_dir_all(&folder).map_err(|source| Error::File {
-            doing: "make the folder",
-            path: folder.clone(),
-            source,
-        })?;
-        write_json(&folder.join(format!("{}.json", record.block)), record)?;
-        let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
-        write(&folder.join(format!("{}.hlog", record.block)), &log)
+        save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
     }
 
-    /// Saves `report.json`.
+    /// Saves a record that came to nothing and is to be repeated: `cells/ID/void/BLOCK-ATTEMPT.json` and `.hlog`. Whoever reads the
+    /// records of a run does not look there.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_report<T: Serialize>(&self, report: &T) -> Result<(), Error> {
+    pub fn save_void(&self, record: &Record) -> Result<(), Error> {
+        let folder = self.0.join("cells").join(&record.cell.id).join("void");
+        save(record, &folder, &format!("{}-{}", record.block, record.attempt))
+    }
+
+    /// Saves a report in every form that a run's folder has: `report.json`. The one place that knows which these are.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_report(&self, report: &Report) -> Result<(), Error> {
         write_json(&self.0.join("report.json"), report)
+    }
+
+    /// Saves what the A/A of this run came to: `aa.json`, which a gate reads before it takes the run for a baseline.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_aa(&self, answer: &GateAnswer) -> Result<(), Error> {
+        write_json(&self.0.join(AA), answer)
     }
 
     /// Adds a line, with the time (RFC 3339, UTC) before it, to `run.log`.
@@ -77,10 +97,45 @@ impl RunDirectory {
         let path = self.0.join("run.log");
         let append = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{} {line}", jiff::Timestamp::now())
+            // In one piece: cells that run side by side write to one log.
+            file.write_all(format!("{} {line}\n", jiff::Timestamp::now()).as_bytes())
         };
         append().map_err(|source| Error::File { doing: "write", path: path.clone(), source })
     }
+}
+
+fn save(record: &Record, folder: &Path, name: &str) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::File {
+        doing: "make the folder",
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    write_json(&folder.join(format!("{name}.json")), record)?;
+    let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
+    write(&folder.join(format!("{name}.hlog")), &log)
+}
+
+/// A run that was saved: its folder, its report as it was judged then, and the records to judge again.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// `report.json`.
+    pub report: Report,
+    /// Every record that counts, in the order of cell ids.
+    pub records: Vec<Record>,
+}
+
+/// Reads a run from its folder, or from the `report.json` in it.
+///
+/// # Errors
+/// When it is not there, is broken, or is of a later version.
+pub fn read_run(run: &Path) -> Result<Saved, Error> {
+    let file = if run.is_dir() { run.join("report.json") } else { run.to_path_buf() };
+    let report = read_report(&file, SCHEMA_VERSION)?;
+    let folder = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let records = read_records(&folder)?;
+    Ok(Saved { folder, report, records })
 }
 
 /// Reads `report.json`. `newest` is the highest schema version that can be read.
@@ -95,6 +150,37 @@ pub fn read_report(path: &Path, newest: u32) -> Result<Report, Error> {
     let version: Version = read_json(path)?;
     not_from_the_future(path, version.schema_version, newest)?;
     read_json(path)
+}
+
+/// The answer of a run's A/A, beside its `report.json`.
+const AA: &str = "aa.json";
+
+/// Reads the answer of the A/A in a run folder; `None` where none was made.
+///
+/// # Errors
+/// When it is broken, or of a later version.
+pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        gate_version: u32,
+    }
+    let path = run.join(AA);
+    if !path.try_exists().map_err(|source| Error::File { doing: "read", path: path.clone(), source })? {
+        return Ok(None);
+    }
+    let version: Version = read_json(&path)?;
+    not_from_the_future(&path, version.gate_version, GATE_VERSION)?;
+    read_json(&path).map(Some)
+}
+
+/// Adds text to a file, which is made where there is none.
+///
+/// # Errors
+/// When the disk is full or refuses.
+pub fn append(path: &Path, text: &str) -> Result<(), Error> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
 }
 
 fn not_from_the_future(path: &Path, version: u32, newest: u32) -> Result<(), Error> {
@@ -190,4 +276,26 @@ fn interval_log(record: &Record) -> io::Result<Vec<u8>> {
             .map_err(io::Error::other)?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::compare::made_up::{Made, cell, report};
+    use crate::judge::compare::{Answer, Side};
+    use crate::judge::gate::ceilings_only;
+    use crate::plan::gate::{Gate, Metric};
+
+    #[test]
+    fn an_aa_is_read_back_and_its_absence_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&folder.path().join("run"), false).unwrap();
+        assert!(read_aa(run.path()).unwrap().is_none());
+        let made = report(vec![cell("base", &[Made { failed: 1, ..Made::default() }])]);
+        let rules = Gate { ceiling: [(Metric::FailureRate, 0.0)].into(), ..Gate::default() };
+        let answer = ceilings_only(&Side::run("run", &made), &rules).unwrap();
+        run.save_aa(&answer).unwrap();
+        let back = read_aa(run.path()).unwrap().unwrap();
+        assert_eq!((back.answer, &back), (Answer::Fail, &answer));
+    }
 }

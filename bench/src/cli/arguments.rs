@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
+use super::gate::Gate;
+pub(super) use super::merge::Options as Merge;
+pub(super) use super::run::Options as Run;
+use crate::plan::order::BLOCKS_MOST;
+
 /// Finds out by experiment which limit makes a health check fail under many connections.
 #[derive(Debug, Parser)]
 #[command(name = "brimful", version, about, long_about = None, max_term_width = 100, after_help = EXAMPLES)]
@@ -18,12 +24,13 @@ const EXAMPLES: &str = "\
 Examples:
   brimful run                                the built-in scenario `origin`: descriptors or queue?
   brimful run scenarios/null.toml --verify   hold a scenario to its own [expect]
+  brimful run my.toml --quick                the shortest form that still answers
   brimful check my.toml                      what it would run and cost, and whether this machine can
   brimful scenarios new > my.toml            a file to start from
   brimful probe 127.0.0.1:8080               like ping, for a health check
 
 Exit status: 0 done, 1 a bug in brimful, 2 usage or scenario wrong, 3 this machine refuses,
-4 --verify found another truth, 6 generator-bound, 7 the target did not start or died,
+4 --verify found another truth or a gate failed, 5 a gate is not settled, 6 generator-bound, 7 the target did not start or died,
 130/143 stopped by a signal (what was done is saved). A failing cell is a finding, not an error.";
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +43,12 @@ pub(super) enum Command {
     Scenarios(Scenarios),
     /// Judge a saved run again and render it
     Report(Report),
+    /// Several runs of one scenario as one: from several generators, or from several occasions
+    Merge(Merge),
+    /// Set two runs, or two arms of one run, side by side
+    Compare(Compare),
+    /// Hold a run to a baseline and to ceilings; exit with 4 when it fails, with 5 when it is not settled
+    Gate(Gate),
     /// Run the target server alone
     Serve(Serve),
     /// Open and hold connections against a server on loopback
@@ -57,39 +70,6 @@ pub(super) enum Format {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  brimful run
-  brimful run origin --only 'somaxconn=128,*'
-  brimful run scenarios/ --verify
-  brimful run my.toml --format json --out /tmp/mine")]
-pub(super) struct Run {
-    /// Files, folders of files, or names of built-in scenarios [default: origin]
-    pub(super) scenarios: Vec<String>,
-    /// Where to write; must be new or empty [default: brimful-out/NAME-TIME]
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Write into a folder that is not empty
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Run only the cells whose id matches
-    #[arg(long, value_name = "CELL-GLOB")]
-    pub(super) only: Option<String>,
-    /// Compare with the scenario's [expect]; exit with 4 when the truth is another
-    #[arg(long)]
-    pub(super) verify: bool,
-    /// Fail when a scenario of several needs what is not here (root), instead of listing it
-    #[arg(long)]
-    pub(super) strict: bool,
-    /// What to print when it is done
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
-    /// Lines instead of a progress display, also on a terminal
-    #[arg(long)]
-    pub(super) plain: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
   brimful check scenarios/*.toml
   brimful check my.toml --only '*nofile=1024*'
   brimful check --syntax my.toml")]
@@ -103,6 +83,9 @@ pub(super) struct Check {
     /// Show only the cells whose id matches
     #[arg(long, value_name = "CELL-GLOB")]
     pub(super) only: Option<String>,
+    /// Show the time that so many blocks take
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(BLOCKS_MOST)))]
+    pub(super) blocks: u32,
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +118,9 @@ pub(super) struct Report {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+    /// Write the report's files in the run's folder anew as well
+    #[arg(long)]
+    pub(super) save: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,10 +2,14 @@
 
 mod arguments;
 mod check;
+mod compare;
+mod gate;
 mod load;
+mod merge;
 mod probe;
 mod progress;
 mod report;
+mod rules;
 mod run;
 mod scenarios;
 mod serve;
@@ -58,6 +62,9 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Check(options) => check::check(&options),
         Command::Scenarios(options) => scenarios::scenarios(&options),
         Command::Report(options) => report::report(&options),
+        Command::Merge(options) => merge::merge(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Gate(options) => gate::gate(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
@@ -91,11 +98,16 @@ fn put(text: &str) {
 fn show(report: &Report, format: Format) {
     match format {
         Format::Text => {
-            let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
-            put(&text::render(report, Look { width, color: colour() }));
+            put(&text::render(report, look()));
         }
         Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
     }
+}
+
+/// How a page on standard output shall look.
+fn look() -> Look {
+    let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
+    Look { width, color: colour() }
 }
 
 /// Columns of a page where no terminal tells.

@@ -1,34 +1,16 @@
 //! `brimful report`: the verdicts judged again from the saved records.
 
-use std::path::Path;
-
 use super::arguments::Report as Options;
 use crate::error::{Error, ExitStatus};
-use crate::judge::report::{Report, RunInfo, SCHEMA_VERSION};
-use crate::store;
+use crate::judge::report::Report;
+use crate::store::{self, RunDirectory};
 
 pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
-    let file = if options.run.is_dir() { options.run.join("report.json") } else { options.run.clone() };
-    let saved = store::read_report(&file, SCHEMA_VERSION)?;
-    let records = store::read_records(file.parent().unwrap_or(Path::new(".")))?;
-    let info = RunInfo {
-        scenario: saved.scenario.name,
-        question: saved.scenario.question,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: saved.host,
-        seed: saved.seed,
-        blocks: saved.blocks,
-        interrupted: saved.interrupted,
-        arms: saved.arms,
-        gate: saved.gate,
-    };
-    let order: Vec<&str> = saved.cells.iter().map(|cell| cell.id.as_str()).collect();
-    let mut planned: Vec<_> = records.iter().map(|record| record.cell.clone()).collect();
-    planned.sort_by_key(|cell| order.iter().position(|&id| id == cell.id).unwrap_or(usize::MAX));
-    planned.dedup_by(|a, b| a.id == b.id);
-    let mut report = Report::build(info, &records, &planned);
-    // What was never run has no record; only the saved report knows of it.
-    report.missing = saved.missing;
+    let saved = store::read_run(&options.run)?;
+    let report = Report::again(saved.report, &saved.records, env!("CARGO_PKG_VERSION"));
+    if options.save {
+        RunDirectory::open(&saved.folder)?.save_report(&report)?;
+    }
     super::show(&report, options.format);
     Ok(ExitStatus::Done)
 }

@@ -175,6 +175,14 @@ pub struct Source {
     pub longest_ns: u64,
 }
 
+impl Source {
+    /// Whether no verdict ever needs it: of a tracepoint it is kept only whether it would be there.
+    #[must_use]
+    pub fn is_extra(&self) -> bool {
+        self.name.starts_with("tracepoint.")
+    }
+}
+
 /// Everything that was observed from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

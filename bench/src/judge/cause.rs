@@ -36,7 +36,7 @@ mod tcp_mem;
 mod three_quarter_rule;
 mod waits;
 
-pub(crate) use generator_bound::{Shortfall, shortfalls};
+pub(crate) use generator_bound::{Shortfall, may_pass, shortfalls};
 pub(crate) use syn_cookies::sent as cookies_sent;
 pub use table::TABLE;
 

@@ -39,7 +39,7 @@ pub struct RunInfo {
     pub tool_version: String,
     /// Where it ran.
     pub host: Host,
-    /// The seed of the order of the cells.
+    /// The seed of the order of the cells; 0 where they stood as in the scenario's file.
     pub seed: u64,
     /// Blocks planned, at least 1.
     pub blocks: u32,
@@ -49,6 +49,8 @@ pub struct RunInfo {
     pub arms: Vec<Arm>,
     /// What the scenario wants a gate to hold it to.
     pub gate: Option<Gate>,
+    /// What else a reader should know of the run as a whole: that it was shortened, that cells ran side by side.
+    pub notes: Vec<String>,
 }
 
 /// A whole run.
@@ -63,7 +65,7 @@ pub struct Report {
     pub host: Host,
     /// What was asked.
     pub scenario: ScenarioName,
-    /// The seed of the order of the cells.
+    /// The seed of the order of the cells; 0 where they stood as in the scenario's file.
     pub seed: u64,
     /// Blocks planned.
     pub blocks: u32,
@@ -75,6 +77,9 @@ pub struct Report {
     /// What the scenario wants a gate to hold it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
+    /// What else a reader should know of the run as a whole: that it was shortened, that cells ran side by side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The answer, in a few sentences.
     pub headline: Vec<String>,
     /// The cells that have at least one record, in the scenario's order.

@@ -22,6 +22,7 @@ pub(super) fn info(question: &str, blocks: u32) -> RunInfo {
         interrupted: false,
         arms: Vec::new(),
         gate: None,
+        notes: Vec::new(),
     }
 }
 
@@ -320,5 +321,34 @@ fn a_verdict_can_be_recomputed_from_a_saved_record() {
         assert_eq!(record.record_version, crate::evidence::record::RECORD_VERSION, "{name}");
         assert_eq!(super::judge(&record).cause, cause, "{name}");
         assert_eq!(serde_json::to_string(&record).unwrap(), text.trim_end(), "{name}");
+    }
+}
+
+/// A record as a brimful wrote it that knew none of the later settings of the target, no faults and no prediction.
+#[test]
+fn a_record_from_before_a_setting_is_read_as_one_without_it() {
+    for (name, text, cause) in SAVED {
+        let whole: Record = serde_json::from_str(text).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        let later = [
+            ("/cell", "faults"),
+            ("/cell/target", "cpu_percent"),
+            ("/cell/target/plan", "accept-rate"),
+            ("/cell/target/plan", "block"),
+            ("/cell/target/plan", "max-connections"),
+            ("/cell/target/plan", "at-max"),
+            ("/cell/target/plan", "leak-one-in"),
+            ("/cell/target/plan", "answer-delay"),
+            ("/cell/target/plan", "defer-accept"),
+            ("/cell/target/plan", "reuseport"),
+            ("/cell/target/plan", "reuseport-stuck"),
+        ];
+        for (table, key) in later {
+            let table = value.pointer_mut(table).and_then(serde_json::Value::as_object_mut).unwrap();
+            assert!(table.remove(key).is_some(), "{name}: {key} is not there to be taken out");
+        }
+        let older: Record = serde_json::from_value(value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(older.cell, whole.cell, "{name}");
+        assert_eq!(super::judge(&older).cause, cause, "{name}");
     }
 }

@@ -3,7 +3,7 @@
 use brimful_loadgen::probe::Summary;
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Finding, ProofLine, Row, TABLE};
+use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
 use super::cure::Cure;
 use super::view::View;
 use super::words::{count, outcome_name};
@@ -78,6 +78,13 @@ pub fn judge(record: &Record) -> Verdict {
         CellOutcome::Degraded | CellOutcome::Failing => explain(&mut verdict, &view, findings),
     }
     verdict
+}
+
+/// Whether a block that came to nothing may come to something when it is run again: the machine was short of time, rather than the
+/// generator of what it needs. A block that was broken off is no such block.
+#[must_use]
+pub fn worth_repeating(record: &Record) -> bool {
+    !record.interrupted && may_pass(&shortfalls(&View::of(record)))
 }
 
 fn outcome(summary: &Summary, findings: &[(&Row, Finding)]) -> CellOutcome {

@@ -4,6 +4,7 @@ pub mod alone;
 pub mod cell;
 pub mod cgroup;
 pub mod compose;
+pub mod cooldown;
 mod fault;
 pub mod interrupt;
 mod link;

@@ -39,6 +39,7 @@ const LIST: &[Embedded] = embed![
     "synq-three-quarter",
     "synq-cookies",
     "synq-saturation",
+    "synq-synack-retries",
     "defer-accept",
     "ack-hold",
     "conntrack-full",

@@ -130,7 +130,8 @@ pub struct Cell {
     pub knobs: IndexMap<String, KnobSetting>,
     /// Where client and server stand.
     pub path: Path,
-    /// What is wrong with the path.
+    /// What is wrong with the path; nothing in a record from before anything could be.
+    #[serde(default)]
     pub faults: Vec<Fault>,
     /// Sysctls to set in the server's namespace (and in the client's where there are two), by dotted name without the `sysctl.` prefix.
     pub sysctls: IndexMap<String, String>,

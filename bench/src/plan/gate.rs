@@ -56,6 +56,12 @@ impl Metric {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
+    /// The name most like this one, where one is alike.
+    #[must_use]
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        super::words::nearest(name, Self::ALL.map(Self::name))
+    }
+
     /// Whether more of it is better.
     #[must_use]
     pub const fn more_is_better(self) -> bool {
@@ -128,5 +134,6 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
         }
         assert_eq!(Metric::named("latency.p98"), None);
+        assert_eq!(Metric::nearest("failure_rate"), Some("failure-rate"));
     }
 }

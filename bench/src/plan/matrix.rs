@@ -8,11 +8,12 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
+use super::arm::ARM;
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
 use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::refusal::Refusal;
-use super::scenario::{Scenario, behaviour};
+use super::scenario::{Scenario, behaviour, together};
 use super::words::{grouped, quoted};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
@@ -28,13 +29,34 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         let mut cell = base(scenario, id);
         for ((axis, settings), &index) in scenario.axes.iter().zip(&settings).zip(row) {
             let Some(setting) = settings.get(index) else { continue };
+            cell.knobs.insert(axis.knob.clone(), setting.clone());
+            if axis.knob == ARM {
+                continue;
+            }
             apply(&mut cell, &axis.knob, &setting.set, scenario.lifetime)
                 .map_err(|what| not_applied(&axis.knob, &what))?;
-            cell.knobs.insert(axis.knob.clone(), setting.clone());
         }
+        put_on_arm(&mut cell, scenario, nofile_hard)?;
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
+}
+
+/// What the cell's arm sets, after the matrix: the two never speak of one knob. The cell's knobs name the arm alone.
+fn put_on_arm(cell: &mut Cell, scenario: &Scenario, nofile_hard: u64) -> Result<(), Refusal> {
+    let Some(KnobValue::Word(name)) = cell.knobs.get(ARM).map(|setting| setting.asked.clone()) else { return Ok(()) };
+    let Some(arm) = scenario.arms.iter().find(|arm| arm.name == name) else { return Ok(()) };
+    for (knob, value) in &arm.set {
+        // Only an axis can be clamped, so that no arm is another one than its name says.
+        let set = setting(knob, value, false, nofile_hard)
+            .map_err(|refusal| Refusal {
+                hint: "raise the limit (LimitNOFILE=, ulimit -Hn), or ask for less".into(),
+                ..refusal
+            })?
+            .set;
+        apply(cell, knob, &set, scenario.lifetime).map_err(|what| not_applied(knob, &what))?;
+    }
+    together(cell)
 }
 
 /// The cells whose id fits a glob, in their order. The glob may use short names as ids do (`*nofile=1024`) or full ones

@@ -1,7 +1,7 @@
 //! What will happen: scenario files, knobs, the matrix and what it costs. Pure: no clock, file, environment or socket.
 //!
 //! In the order in which data flows: a file's text becomes a [`scenario::Scenario`], its axes a list of
-//! [`cell::Cell`]s ([`matrix`]), each cell concrete addresses ([`topology`]) and a price ([`cost`]), and the limit
+//! [`cell::Cell`]s ([`matrix`]) that follow each other in an [`order`], each cell concrete addresses ([`topology`]) and a price ([`cost`]), and the limit
 //! that it should meet first ([`predict`]).
 
 pub mod arm;
@@ -24,6 +24,10 @@ pub mod matrix;
 mod crowd;
 
 pub mod topology;
+
+pub mod order;
+
+pub mod quick;
 
 pub mod cost;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they did not run, and their seed")]
 
 mod bad_input;
+mod blocks;
 mod carry;
 mod faults;
 mod leftovers;

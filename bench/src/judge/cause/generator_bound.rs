@@ -2,6 +2,7 @@
 
 use brimful_loadgen::outcome::Phase;
 use brimful_loadgen::plan::Sources;
+use brimful_loadgen::probe::Sample;
 
 use super::super::view::View;
 use super::super::words::{count, nanos, time};
@@ -16,6 +17,12 @@ const LAG_OF_RAMP: u64 = 20;
 
 /// Local failures up to one connection in this many change no table that holds thousands; they are not held against it either.
 const LOCAL_FAILURES_ONE_IN: u64 = 1_000;
+
+/// The host is held to be busy when at least so many probes that passed began late,
+const LATE_LEAST: u64 = 2;
+
+/// and at least one in so many of them: a tenth of the numbers that blocks are compared by would be its own.
+const LATE_ONE_IN: u64 = 10;
 
 /// One thing the generator did not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub(crate) enum Shortfall {
     ProbeLocal { count: u64, message: String },
     /// The prober began failed probes so late that it was short of processor time itself.
     ProbeLate { lag_ns: u64, timeout_ns: u64 },
+    /// The prober began probes that passed so late that their latency is its own.
+    HostBusy { late: u64, passed: u64, lag_ns: u64 },
 }
 
 pub(super) fn look(view: &View<'_>) -> Finding {
@@ -94,7 +103,37 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     if lag_ns > 0 && lag_ns >= view.timeout_ns / 2 {
         found.push(Shortfall::ProbeLate { lag_ns, timeout_ns: view.timeout_ns });
     }
+    found.extend(host_busy(view));
     found
+}
+
+/// Probes that passed, of which one in [`LATE_ONE_IN`] or more began late by half the time-out. One alone may be chance, and its
+/// latency is true to what a kubelet on this host would have felt; many say that the host had no time for anybody.
+fn host_busy(view: &View<'_>) -> Option<Shortfall> {
+    let passed: Vec<u64> =
+        view.record.probe.samples.iter().filter(|s| s.outcome.passed()).map(Sample::lag_ns).collect();
+    let late: Vec<u64> = passed.iter().copied().filter(|&lag_ns| lag_ns >= view.timeout_ns / 2).collect();
+    let (count, of) = (late.len() as u64, passed.len() as u64);
+    let lag_ns = late.into_iter().max()?;
+    (count >= LATE_LEAST && count * LATE_ONE_IN >= of).then_some(Shortfall::HostBusy {
+        late: count,
+        passed: of,
+        lag_ns,
+    })
+}
+
+/// Whether another attempt may come to something: what ran out of a limit will run out of it again, but a machine that was short
+/// of processor time may have more of it in a minute.
+pub(crate) fn may_pass(shortfalls: &[Shortfall]) -> bool {
+    shortfalls.iter().all(|shortfall| match shortfall {
+        Shortfall::Local { .. } | Shortfall::ProbeLocal { .. } => false,
+        Shortfall::MissingShards(_)
+        | Shortfall::NotAttempted { .. }
+        | Shortfall::LoadLate { .. }
+        | Shortfall::NoProbe
+        | Shortfall::ProbeLate { .. }
+        | Shortfall::HostBusy { .. } => true,
+    })
 }
 
 /// Whether the load's failure to find a source port is what a real client would meet: the kernel was to choose it, and the probe met it
@@ -160,6 +199,11 @@ impl Shortfall {
                 "probe.lag",
                 format!("{} of a time-out of {}", time(*lag_ns), time(*timeout_ns)),
                 "the prober began a failed probe late: it was short of processor time itself",
+            ),
+            Self::HostBusy { late, passed, lag_ns } => ProofLine::new(
+                "probe.lag",
+                format!("{late} of {passed} that passed, up to {}", time(*lag_ns)),
+                "the prober began probes late by half their time-out: the host was too busy to measure on",
             ),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             "a hold longer than the probe's initial delay, period and time-out together".to_owned(),
             "without a probe there is nothing to judge".to_owned(),
         ),
-        Shortfall::ProbeLocal { .. } | Shortfall::ProbeLate { .. } => (
+        Shortfall::ProbeLocal { .. } | Shortfall::ProbeLate { .. } | Shortfall::HostBusy { .. } => (
             "load.connections",
             "fewer connections, or a machine with more processors and nothing beside it".to_owned(),
             "the prober itself could not keep up".to_owned(),

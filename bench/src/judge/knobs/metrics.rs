@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::judge::numbers::{Numbers, Seen, alike};
+use crate::judge::compare::{Scale, scale};
+use crate::judge::metric::Value;
+use crate::judge::numbers::{Numbers, alike};
 use crate::plan::gate::Metric;
 
 /// A number as far as it is known. In JSON a plain number, or an object with its bounds.
@@ -74,7 +76,7 @@ impl MetricEffect {
         (self.up == 0) != (self.down == 0) && self.up + self.down + self.alike >= 2
     }
 
-    /// The median in a few characters: `×5.8`, `≤×0.006`, `−91 pts`. `~` where nothing moves beyond noise, `~ to ×11` where that is so of
+    /// The median in a few characters: `×5.8`, `≤×0.006`, `-91pp`. `~` where nothing moves beyond noise, `~ to ×11` where that is so of
     /// half of the comparisons or more, `mixed` where it goes both ways.
     #[must_use]
     pub fn shown(&self, metric: Metric) -> String {
@@ -106,7 +108,10 @@ impl MetricEffect {
 }
 
 fn bound(bound: Bound, metric: Metric) -> String {
-    let number = |n: f64| if metric == Metric::FailureRate { points(n) } else { format!("×{}", two_digits(n)) };
+    let number = |n: f64| match scale(metric) {
+        Scale::Difference => points(n),
+        Scale::Ratio => format!("×{}", two_digits(n)),
+    };
     match bound {
         Bound::Exact(n) => number(n),
         Bound::Between { at_least, at_most } => format!("{}…{}", number(at_least), number(at_most)),
@@ -115,15 +120,15 @@ fn bound(bound: Bound, metric: Metric) -> String {
     }
 }
 
-/// A difference of shares in percentage points: `−91 pts`.
+/// A difference of shares in percentage points: `-91pp`.
 fn points(difference: f64) -> String {
     let text = two_digits(difference.abs() * 100.0);
     let sign = match difference {
         _ if text == "0" => "",
-        d if d < 0.0 => "−",
+        d if d < 0.0 => "-",
         _ => "+",
     };
-    format!("{sign}{text} pts")
+    format!("{sign}{text}pp")
 }
 
 /// Two digits that tell, one below a hundredth, and no nought behind the point: `0.006`, `0.83`, `5.8`, `12`, `11800`.
@@ -203,13 +208,16 @@ fn steps(metric: Metric, from: &Judged<'_>, to: &Judged<'_>) -> Vec<Step> {
 
 fn step(metric: Metric, from: &Numbers, to: &Numbers) -> Option<Step> {
     let (span, a, b) = match (from.get(metric)?, to.get(metric)?) {
-        (Seen::Exact(a), Seen::Exact(b)) => {
-            let effect = if metric == Metric::FailureRate { b - a } else { ratio(a, b) };
+        (Value::Known(a), Value::Known(b)) => {
+            let effect = match scale(metric) {
+                Scale::Difference => b - a,
+                Scale::Ratio => ratio(a, b),
+            };
             (Span { low: effect, high: effect }, a, b)
         }
-        (Seen::Exact(a), Seen::AtLeast(b)) => (Span { low: ratio(a, b), high: f64::INFINITY }, a, b),
-        (Seen::AtLeast(a), Seen::Exact(b)) => (Span { low: 0.0, high: ratio(a, b) }, a, b),
-        (Seen::AtLeast(_), Seen::AtLeast(_)) => return None,
+        (Value::Known(a), Value::AtLeast { at_least: b }) => (Span { low: ratio(a, b), high: f64::INFINITY }, a, b),
+        (Value::AtLeast { at_least: a }, Value::Known(b)) => (Span { low: 0.0, high: ratio(a, b) }, a, b),
+        (Value::AtLeast { .. }, Value::AtLeast { .. }) => return None,
     };
     let sign = if alike(metric, a, b, from.timeout_ns.max(to.timeout_ns)) { Ordering::Equal } else { b.total_cmp(&a) };
     Some(Step { span, sign })
@@ -233,10 +241,10 @@ fn median(metric: Metric, mut spans: Vec<Span>) -> Option<Span> {
     let high = (spans.get(lower)?.high, spans.get(upper)?.high);
     if low == high {
         let (a, b) = low;
-        let mean = match metric {
+        let mean = match scale(metric) {
             _ if a == b => a,
-            Metric::FailureRate => f64::midpoint(a, b),
-            _ => (a * b).sqrt(),
+            Scale::Difference => f64::midpoint(a, b),
+            Scale::Ratio => (a * b).sqrt(),
         };
         return Some(Span { low: mean, high: mean });
     }
@@ -254,14 +262,14 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn numbers(metric: Metric, seen: Seen) -> Numbers {
+    fn numbers(metric: Metric, seen: Value) -> Numbers {
         Numbers { values: [(metric, seen)].into(), timeout_ns: SECOND, probes: 10, requested: 12_000 }
     }
 
     /// The effect over pairs of which each has these values in its blocks.
-    fn over(metric: Metric, pairs: &[Vec<(Seen, Seen)>]) -> Option<MetricEffect> {
+    fn over(metric: Metric, pairs: &[Vec<(Value, Value)>]) -> Option<MetricEffect> {
         let knobs = IndexMap::<String, KnobReading>::new();
-        let judged = |of_blocks: Vec<Seen>| Judged {
+        let judged = |of_blocks: Vec<Value>| Judged {
             id: "x",
             knobs: &knobs,
             tuning: Vec::new(),
@@ -274,7 +282,7 @@ mod tests {
         let cells: Vec<_> = pairs
             .iter()
             .map(|blocks| {
-                let side = |pick: fn(&(Seen, Seen)) -> Seen| judged(blocks.iter().map(pick).collect());
+                let side = |pick: fn(&(Value, Value)) -> Value| judged(blocks.iter().map(pick).collect());
                 (side(|b| b.0), side(|b| b.1))
             })
             .collect();
@@ -282,11 +290,11 @@ mod tests {
         effect(metric, &pairs)
     }
 
-    fn ms(ms: f64) -> Seen {
-        Seen::Exact(ms * 1e6)
+    fn ms(ms: f64) -> Value {
+        Value::Known(ms * 1e6)
     }
 
-    const OUT: Seen = Seen::AtLeast(1e9);
+    const OUT: Value = Value::AtLeast { at_least: 1e9 };
 
     #[test]
     fn a_knob_without_pairs_has_no_effect_on_anything() {
@@ -321,9 +329,9 @@ mod tests {
 
     #[test]
     fn shares_are_subtracted_and_everything_else_is_divided() {
-        let failures = over(Metric::FailureRate, &[vec![(Seen::Exact(0.909), Seen::Exact(0.0))]]).unwrap();
-        assert_eq!(failures.shown(Metric::FailureRate), "−91 pts");
-        let held = |a, b| over(Metric::LoadHeld, &[vec![(Seen::Exact(a), Seen::Exact(b))]]).unwrap();
+        let failures = over(Metric::FailureRate, &[vec![(Value::Known(0.909), Value::Known(0.0))]]).unwrap();
+        assert_eq!(failures.shown(Metric::FailureRate), "-91pp");
+        let held = |a, b| over(Metric::LoadHeld, &[vec![(Value::Known(a), Value::Known(b))]]).unwrap();
         assert_eq!(held(1_142.0, 12_000.0).shown(Metric::LoadHeld), "×11");
         assert_eq!(held(0.0, 12_000.0).shown(Metric::LoadHeld), "×12000");
         assert_eq!(held(12_000.0, 0.0).shown(Metric::LoadHeld), "×0");
@@ -346,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_half_of_the_comparisons_do_not_show_is_no_median_effect() {
-        let held = |b| vec![(Seen::Exact(1_142.0), Seen::Exact(b))];
+        let held = |b| vec![(Value::Known(1_142.0), Value::Known(b))];
         let half = over(Metric::LoadHeld, &[held(1_142.0), held(12_000.0)]).unwrap();
         assert_eq!((half.shown(Metric::LoadHeld), half.range(Metric::LoadHeld)), ("~ to ×11".to_owned(), None));
         let most = over(Metric::LoadHeld, &[held(1_140.0), held(12_000.0), held(6_000.0)]).unwrap();
@@ -354,9 +362,9 @@ mod tests {
         assert_eq!(most.range(Metric::LoadHeld).as_deref(), Some("~ to ×11"));
         let fewer = over(
             Metric::FailureRate,
-            &[vec![(Seen::Exact(0.86), Seen::Exact(0.0))], vec![(Seen::Exact(0.0), Seen::Exact(0.0))]],
+            &[vec![(Value::Known(0.86), Value::Known(0.0))], vec![(Value::Known(0.0), Value::Known(0.0))]],
         );
-        assert_eq!(fewer.unwrap().shown(Metric::FailureRate), "−86 pts to ~");
+        assert_eq!(fewer.unwrap().shown(Metric::FailureRate), "-86pp to ~");
     }
 
     #[test]
@@ -389,10 +397,10 @@ mod tests {
         fn bounds_hold_for_whatever_was_behind_the_time_out(
             truth in proptest::collection::vec((1.0..3e9_f64, 1.0..3e9_f64), 1..7),
         ) {
-            let seen = |n: f64| if n < 1e9 { Seen::Exact(n) } else { OUT };
+            let seen = |n: f64| if n < 1e9 { Value::Known(n) } else { OUT };
             let cut: Vec<_> = truth.iter().map(|&(a, b)| vec![(seen(a), seen(b))]).collect();
             let told: Vec<_> = truth.iter().filter(|(a, b)| *a < 1e9 || *b < 1e9).collect();
-            let known: Vec<_> = told.iter().map(|&&(a, b)| vec![(Seen::Exact(a), Seen::Exact(b))]).collect();
+            let known: Vec<_> = told.iter().map(|&&(a, b)| vec![(Value::Known(a), Value::Known(b))]).collect();
             if let (Some(cut), Some(Bound::Exact(median))) =
                 (over(Metric::P99, &cut), over(Metric::P99, &known).map(|e| e.median))
             {

@@ -46,6 +46,7 @@ impl Report {
             interrupted: info.interrupted,
             arms: info.arms,
             gate: info.gate,
+            notes: info.notes,
             headline: Vec::new(),
             knob_effects,
             smallest_cures,
@@ -56,6 +57,31 @@ impl Report {
             cells,
         };
         report.headline = headline::headline(&report, cure.as_ref());
+        report
+    }
+
+    /// The report of the same run, judged again from its records by this version.
+    #[must_use]
+    pub fn again(saved: Self, records: &[Record], tool_version: &str) -> Self {
+        let order: Vec<&str> = saved.cells.iter().map(|cell| cell.id.as_str()).collect();
+        let mut planned: Vec<Cell> = records.iter().map(|record| record.cell.clone()).collect();
+        planned.sort_by_key(|cell| order.iter().position(|&id| id == cell.id).unwrap_or(usize::MAX));
+        planned.dedup_by(|a, b| a.id == b.id);
+        let info = RunInfo {
+            scenario: saved.scenario.name,
+            question: saved.scenario.question,
+            tool_version: tool_version.to_owned(),
+            host: saved.host,
+            seed: saved.seed,
+            blocks: saved.blocks,
+            interrupted: saved.interrupted,
+            arms: saved.arms,
+            gate: saved.gate,
+            notes: saved.notes,
+        };
+        let mut report = Self::build(info, records, &planned);
+        // What was never run has no record; only the saved report knows of it.
+        report.missing = saved.missing;
         report
     }
 

@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Lin
 
 use super::super::words::{count, short_time};
 use super::text::Look;
-use super::{At, CellReport, ProbeReport, Report};
+use super::{At, CellReport, LoadReport, ProbeReport, Report};
 use crate::evidence::record::KnobReading;
 use crate::plan::expect::CellOutcome;
 
@@ -13,6 +13,9 @@ pub(super) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyl
 
 /// A heading longer than this is broken at a hyphen, underscore or dot.
 const LONGEST_HEADING: usize = 10;
+
+/// So is the name of a cause, at a hyphen.
+const LONGEST_CAUSE: usize = 20;
 
 /// What may be given up for width, in this order.
 #[derive(Clone, Copy)]
@@ -88,10 +91,10 @@ fn built(report: &Report, color: bool, layout: Layout) -> Table {
 fn findings(cell: &CellReport, with_requested: bool, color: bool, layout: Layout) -> Vec<Cell> {
     let cause = match (cell.verdict.cause, cell.verdict.why) {
         (None, _) => String::new(),
-        (Some(cause), None) => cause.to_string(),
+        (Some(cause), None) => jointed(cause.to_string(), LONGEST_CAUSE),
         (Some(cause), Some(why)) => format!("{cause}\n{why}"),
     };
-    let held = count(cell.load.held);
+    let held = held(&cell.load);
     let mut row = vec![
         outcome(cell.outcome, color),
         Cell::new(cause),
@@ -103,6 +106,14 @@ fn findings(cell: &CellReport, with_requested: bool, color: bool, layout: Layout
     row.push(Cell::new(cell.probe.would_restart_at_s.map_or_else(String::new, |s| format!("{s:.1}s"))));
     row.push(Cell::new(if with_requested { format!("{held}/{}", count(cell.load.requested)) } else { held }));
     row
+}
+
+/// Connections held at the end; of a load of which none was established, those that stood in SYN_SENT.
+fn held(load: &LoadReport) -> String {
+    if load.established == 0 && load.pending > 0 {
+        return format!("{} SYN", count(load.pending));
+    }
+    count(load.held)
 }
 
 /// The knobs whose values differ between cells, under their full names.
@@ -128,8 +139,12 @@ pub(super) fn short_name(name: &str, all: &[&str]) -> String {
 
 /// A knob's name as short as it stays unique, broken into two lines where it is long.
 fn heading(name: &str, all: &[&str]) -> String {
-    let text = short_name(name, all);
-    if text.len() <= LONGEST_HEADING {
+    jointed(short_name(name, all), LONGEST_HEADING)
+}
+
+/// A text longer than that, broken into two lines at the joint nearest to its middle.
+fn jointed(text: String, longest: usize) -> String {
+    if text.len() <= longest {
         return text;
     }
     let middle = text.len() / 2;

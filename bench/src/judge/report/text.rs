@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use super::super::cause::{ProofLine, words};
 use super::super::cure::{Cure, Place, PlaceKind, felt};
 use super::super::notes::NOT_READ_WITH_COOKIES;
+use super::super::page::Page;
 use super::super::verdict::Verdict;
 use super::super::words::{counted, listed, time};
 use super::table::table;
 use super::{CellReport, Report};
 use crate::plan::expect::{CauseName, Why};
-use page::Page;
 
 mod effects;
-mod page;
 mod tuning;
 
 /// How it shall look.
@@ -28,8 +27,7 @@ pub struct Look {
 /// The whole report: question, answer, table, what made a difference, and for each cause what shows it and what to change.
 #[must_use]
 pub fn render(report: &Report, look: Look) -> String {
-    let look = Look { width: look.width.max(60), ..look };
-    let mut page = Page { out: String::new(), look };
+    let mut page = Page::new(look);
     page.heading(&report.scenario.question);
     page.gap();
     for line in &report.headline {
@@ -37,7 +35,7 @@ pub fn render(report: &Report, look: Look) -> String {
     }
     if !report.cells.is_empty() {
         page.gap();
-        page.raw(&table(report, look));
+        page.raw(&table(report, page.look()));
     }
     page.differences(report);
     page.effects(report);
@@ -262,11 +260,14 @@ impl Page {
                 None => notes.push((note, 1)),
             }
         }
-        if notes.is_empty() {
+        if notes.is_empty() && report.notes.is_empty() {
             return;
         }
         self.gap();
         self.heading("Notes");
+        for note in &report.notes {
+            self.wrapped(note, 2, 4);
+        }
         let cells = report.cells.len() as u64;
         for (note, n) in notes {
             let share = if n == cells { String::new() } else { format!(" ({})", counted(n, "cell")) };

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::{TuningCost, Usual};
 use crate::judge::knobs::Judged;
-use crate::judge::numbers::{Seen, alike};
+use crate::judge::metric::Value;
+use crate::judge::numbers::alike;
 use crate::plan::expect::CellOutcome;
 use crate::plan::gate::Metric;
 
@@ -121,8 +122,8 @@ impl Class<'_, '_> {
 /// A number that is larger for what is worse; what is beyond the time-out, or not known, is worst.
 fn badness(criterion: Criterion, cell: &Judged<'_>) -> f64 {
     let of = |metric| match cell.whole.get(metric) {
-        Some(Seen::Exact(number)) => number,
-        Some(Seen::AtLeast(_)) | None => f64::INFINITY,
+        Some(Value::Known(number)) => number,
+        Some(Value::AtLeast { .. }) | None => f64::INFINITY,
     };
     match criterion {
         Criterion::Outcome => match cell.outcome {

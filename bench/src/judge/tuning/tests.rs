@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::evidence::record::KnobReading;
 use crate::judge::knobs::{Settings, effects};
-use crate::judge::numbers::{Numbers, Seen};
+use crate::judge::metric::Value;
+use crate::judge::numbers::Numbers;
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::{CauseName, CellOutcome};
 use crate::plan::gate::Metric;
@@ -63,9 +64,9 @@ fn judged(cells: &[Made]) -> Vec<Judged<'_>> {
     let settings = Settings::of(cells.iter().map(|cell| &cell.knobs));
     let one = |cell: &'_ Made| {
         let values = [
-            (Metric::FailureRate, Seen::Exact(cell.failures)),
-            (Metric::RestrictedMean, Seen::Exact(cell.mean_ms * 1e6)),
-            (Metric::LoadHeld, Seen::Exact(cell.held)),
+            (Metric::FailureRate, Value::Known(cell.failures)),
+            (Metric::RestrictedMean, Value::Known(cell.mean_ms * 1e6)),
+            (Metric::LoadHeld, Value::Known(cell.held)),
         ];
         Numbers { values: values.into(), timeout_ns: 1_000_000_000, probes: 10, requested: 3 }
     };
@@ -248,7 +249,7 @@ fn a_slow_cell_ranks_behind_and_says_by_what() {
 #[test]
 fn the_slowest_of_a_few_probes_is_no_quantile() {
     let cells = made(&[2], &[(7, 0, 3)]);
-    let ranks = |probes, p99: [Seen; 2]| {
+    let ranks = |probes, p99: [Value; 2]| {
         let mut judged = judged(&cells);
         for (cell, p99) in judged.iter_mut().zip(p99) {
             cell.whole.probes = probes;
@@ -257,7 +258,8 @@ fn the_slowest_of_a_few_probes_is_no_quantile() {
         let ranking = Tunings::of(&judged, &[]).ranking;
         ranking.into_iter().map(|r| (r.cell, r.rank)).collect::<Vec<_>>()
     };
-    let (slow, out) = ([Seen::Exact(400e6), Seen::Exact(2e6)], [Seen::AtLeast(1e9), Seen::Exact(990e6)]);
+    let (slow, out) =
+        ([Value::Known(400e6), Value::Known(2e6)], [Value::AtLeast { at_least: 1e9 }, Value::Known(990e6)]);
     let tie = vec![("1".to_owned(), 1), ("2".to_owned(), 1)];
     let apart = vec![("2".to_owned(), 1), ("1".to_owned(), 2)];
     assert_eq!((ranks(10, slow), ranks(100, slow), ranks(100, out)), (tie, apart.clone(), apart));

@@ -10,7 +10,7 @@ use crate::plan::words::{bytes, grouped};
 /// The share of the available memory that a cell may take, in percent: page tables, logs and the rest of the world need some.
 const MEMORY_SHARE: u64 = 90;
 /// The most worker processes of a cell; what starts them keeps a pipe to each.
-const PROCESSES_MOST: u64 = 512;
+pub(super) const PROCESSES_MOST: u64 = 512;
 
 /// Every reason why these cells cannot be run on this machine; empty when they can. Each says the arithmetic, and the largest number that would fit.
 #[must_use]
@@ -87,7 +87,7 @@ pub(in crate::plan) fn files_fit(cell: &Cell, machine: &Machine) -> Option<u64> 
     Some(machine.file_max.saturating_sub(machine.file_nr).saturating_sub(fixed) / each)
 }
 
-fn memory_allowed(machine: &Machine) -> u64 {
+pub(super) fn memory_allowed(machine: &Machine) -> u64 {
     // Divided first: the product of a terabyte and a percentage still fits, but nothing says how much memory there is.
     machine.memory_available_bytes / 100 * MEMORY_SHARE
 }

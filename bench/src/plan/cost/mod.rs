@@ -2,6 +2,7 @@
 
 mod feasible;
 mod table;
+mod together;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::topology::{Layout, kernel_range, resolve};
 pub use feasible::feasible;
 pub(super) use feasible::{files_fit, memory_fits};
 pub use table::table;
+pub use together::together;
 
 /// Kernel memory of one connection with both ends on this machine, in bytes: measured 5.1 to 6.1 GB for a million.
 pub const KERNEL_BYTES_PER_CONNECTION: u64 = 6 * 1024;

@@ -190,6 +190,24 @@ pub fn admit(name: &str) -> Result<Admitted, Refusal> {
     }
 }
 
+/// The knob of a name, with the name in its one spelling.
+///
+/// # Errors
+/// As [`admit`].
+pub fn settle(name: &str) -> Result<(String, Admitted), Refusal> {
+    let admitted = admit(name)?;
+    let name = match &admitted {
+        // A row with a `*` stands for many knobs.
+        Admitted::Known(knob) if !knob.name.contains('*') => knob.name.to_owned(),
+        Admitted::Known(_) => name
+            .strip_prefix("sysctl.")
+            .and_then(|sysctl| canonical_sysctl(sysctl).ok())
+            .map_or_else(|| name.to_owned(), |sysctl| format!("sysctl.{sysctl}")),
+        Admitted::Unlisted { name } => name.clone(),
+    };
+    Ok((name, admitted))
+}
+
 fn unknown(name: &str) -> Refusal {
     let hint = match nearest(name) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -6,8 +6,17 @@ use super::error::ScenarioError;
 use super::load;
 use super::matrix::Matrix;
 use super::reader::{Section, Value};
-use crate::plan::cell::{KnobValue, LoadSetup, Path, SourceChoice, TargetSetup};
+use crate::plan::arm::Arm;
+use crate::plan::cell::{Cell, KnobValue, LoadSetup, Path, SourceChoice, TargetSetup};
 use crate::plan::knob::limits::BEHAVIOUR;
+use crate::plan::refusal::Refusal;
+
+const NO_NEIGHBOURS: &str =
+    "half-open load needs client and server in two namespaces: loopback has no neighbours, so every answer arrives";
+const WRITE_VETH: &str = "write path = \"veth\" in [topology]";
+const OWN_ADDRESSES: &str = "half-open load comes from addresses of its own, so the kernel cannot choose its sources";
+const WRITE_AUTO: &str = "write source = \"auto\"";
+const ALL_STUCK_HINT: &str = "raise `target.reuseport`, or write accept = \"dead\" for a server that never accepts";
 
 /// The values a knob takes: those of its axis, or none where it has no axis.
 fn varied<'m>(matrix: &'m Matrix, knob: &str) -> &'m [KnobValue] {
@@ -38,8 +47,10 @@ pub(super) fn check(
     target: &TargetSetup,
     (load, lifetime): (&LoadSetup, Option<std::time::Duration>),
     matrix: &Matrix,
+    arms: &[Arm],
 ) -> Result<(), ScenarioError> {
     behaviours(root, path, load, lifetime, matrix)?;
+    churns(root, load, matrix, arms)?;
     let plan = &target.plan;
     let most = varied(matrix, "target.reuseport-stuck").iter().filter_map(|value| match value {
         KnobValue::Number(stuck) => Some(*stuck),
@@ -47,10 +58,8 @@ pub(super) fn check(
     });
     let stuck = most.max().unwrap_or_else(|| u64::from(plan.reuseport_stuck));
     if stuck >= u64::from(plan.reuseport) {
-        let message =
-            format!("{stuck} of {} sockets cannot be stuck: at least one must be accepted from", plan.reuseport);
-        return Err(error(root, "target", "reuseport-stuck", message)
-            .hint("raise `target.reuseport`, or write accept = \"dead\" for a server that never accepts"));
+        let message = all_stuck(stuck, plan.reuseport);
+        return Err(error(root, "target", "reuseport-stuck", message).hint(ALL_STUCK_HINT));
     }
     let capped = plan.max_connections.is_some() || !varied(matrix, "target.max-connections").is_empty();
     if let Some(value) = place(root, "target", "at-max").filter(|_| !capped) {
@@ -79,13 +88,8 @@ fn behaviours(
         load::behaviour(name, lifetime)
             .map_err(|what| error(root, "load", "behaviour", what).hint("write lifetime = \"200ms\" in [load]"))?;
     }
-    if let Some(value) = place(root, "load", "lifetime").filter(|_| !now("churn")) {
-        return Err(value.error("`load.lifetime` goes with behaviour = \"churn\""));
-    }
     if now("half-open") && path != Path::Veth {
-        let message = "half-open load needs client and server in two namespaces: loopback has no neighbours, so every answer \
-                       arrives";
-        return Err(error(root, "load", "behaviour", message.to_owned()).hint("write path = \"veth\" in [topology]"));
+        return Err(error(root, "load", "behaviour", NO_NEIGHBOURS.to_owned()).hint(WRITE_VETH));
     }
     let sources = varied(matrix, "load.source");
     let kernel = match sources {
@@ -93,8 +97,44 @@ fn behaviours(
         _ => sources.iter().any(|value| is_word(value, "kernel")),
     };
     if now("half-open") && kernel {
-        let message = "half-open load comes from addresses of its own, so the kernel cannot choose its sources";
-        return Err(error(root, "load", "source", message.to_owned()).hint("write source = \"auto\""));
+        return Err(error(root, "load", "source", OWN_ADDRESSES.to_owned()).hint(WRITE_AUTO));
     }
     Ok(())
+}
+
+/// A lifetime is for connections that churn, in the matrix or in some arm.
+fn churns(root: &Section<'_>, load: &LoadSetup, matrix: &Matrix, arms: &[Arm]) -> Result<(), ScenarioError> {
+    let axis = varied(matrix, "load.behaviour");
+    let fixed = axis.is_empty() && matches!(load.behaviour, Behaviour::Churn { .. });
+    let of_arms =
+        arms.iter().flat_map(|arm| &arm.set).filter(|(knob, _)| knob == "load.behaviour").map(|(_, value)| value);
+    let churn = fixed || axis.iter().chain(of_arms).any(|value| is_word(value, "churn"));
+    match place(root, "load", "lifetime").filter(|_| !churn) {
+        Some(value) => Err(value.error("`load.lifetime` goes with behaviour = \"churn\"")),
+        None => Ok(()),
+    }
+}
+
+/// The same for one cell, once arms are put on top of it: what an arm sets may go with nothing that the file fixes.
+///
+/// # Errors
+/// A [`Refusal`] about the knob that does not go with the rest.
+pub(in crate::plan) fn together(cell: &Cell) -> Result<(), Refusal> {
+    let half_open = cell.load.behaviour == Behaviour::HalfOpen;
+    let plan = &cell.target.plan;
+    if half_open && cell.path != Path::Veth {
+        return Err(Refusal::scenario(NO_NEIGHBOURS, WRITE_VETH).about("load.behaviour"));
+    }
+    if half_open && cell.load.source == SourceChoice::Kernel {
+        return Err(Refusal::scenario(OWN_ADDRESSES, WRITE_AUTO).about("load.source"));
+    }
+    if plan.reuseport_stuck >= plan.reuseport {
+        let what = all_stuck(plan.reuseport_stuck.into(), plan.reuseport);
+        return Err(Refusal::scenario(what, ALL_STUCK_HINT).about("target.reuseport-stuck"));
+    }
+    Ok(())
+}
+
+fn all_stuck(stuck: u64, sockets: u32) -> String {
+    format!("{stuck} of {sockets} sockets cannot be stuck: at least one must be accepted from")
 }

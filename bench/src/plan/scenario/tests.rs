@@ -138,9 +138,7 @@ const BAD: &[(&str, &str, &str)] = &[
         "unknown key|did you mean `outcome`?",
     ),
     ("a key of a later version", "[[change]]\nat = \"1s\"", "`change` is known, but not in this version"),
-    ("arms", "[arms]", "`arms` is known, but not in this version"),
     ("a restart", "[restart]\npolicy = \"kubelet\"", "`restart` is known, but not in this version"),
-    ("a gate", "[gate]\nblocks = 15", "`gate` is known, but not in this version"),
     (
         "a command target",
         "[target]\nkind = \"command\"\nargv = [\"x\"]",

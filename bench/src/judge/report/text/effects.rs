@@ -5,8 +5,8 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use super::super::Report;
 use super::super::table::{STYLE, bold, plain_width, short_name};
 use super::Look;
-use super::page::Page;
 use crate::judge::knobs::KnobEffect;
+use crate::judge::page::Page;
 use crate::plan::gate::Metric;
 
 /// What may be given up for width, in this order.
@@ -35,9 +35,9 @@ impl Page {
             return;
         }
         self.gap();
-        self.raw(&table(report, &metrics, self.look));
+        self.raw(&table(report, &metrics, self.look()));
         self.wrapped(
-            "Over those pairs, from the smaller value to the larger: the median, and the range. ~ is no more than noise; ≤ and ≥ are \
+            "Over those pairs, from the smaller value to the larger: the median, and the range (pp: percentage points). ~ is no more than noise; ≤ and ≥ are \
              all that is known where one of two cells timed out.",
             2,
             2,

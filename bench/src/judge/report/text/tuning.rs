@@ -1,9 +1,9 @@
 //! The order of the cells, where it says more than their table, and the tuning to take. Pure.
 
 use super::super::Report;
-use super::page::Page;
 use crate::judge::cure::felt;
 use crate::judge::knobs::KnobChange;
+use crate::judge::page::Page;
 use crate::judge::tuning::{Ranked, Tuning};
 use crate::judge::words::listed;
 use crate::plan::expect::CellOutcome;
