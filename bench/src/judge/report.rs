@@ -17,9 +17,11 @@ mod build;
 mod evidence;
 mod headline;
 mod merge;
+mod rows;
 mod stats;
 mod table;
 pub mod text;
+mod told;
 
 pub use stats::{At, ErrorCount, Lag, LatencySummary, LoadReport, ProbeReport, Quantiles};
 
