@@ -15,6 +15,7 @@ use crate::plan::gate::Gate;
 
 mod build;
 mod evidence;
+pub mod forms;
 mod headline;
 mod merge;
 mod rows;
