@@ -19,6 +19,8 @@ pub mod forms;
 mod headline;
 mod merge;
 mod rows;
+#[cfg(test)]
+mod schema_tests;
 mod stats;
 mod table;
 pub mod text;
@@ -54,9 +56,10 @@ pub struct RunInfo {
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`] at the time of writing.
+    /// The version of this form; a reader refuses a higher one than it knows.
     pub schema_version: u32,
     /// What wrote it.
     pub tool: Tool,
@@ -90,6 +93,7 @@ pub struct Report {
 
 /// What wrote a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// `brimful`.
@@ -100,6 +104,7 @@ pub struct Tool {
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioName {
     /// The scenario's name.
@@ -113,6 +118,7 @@ pub struct ScenarioName {
 /// The probes are merged over the blocks that are not void. Load, evidence and cost are those of one block, so that they belong together:
 /// the first with the cell's outcome (`told_by_block`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellReport {
     /// The cell's id.
@@ -142,6 +148,7 @@ pub struct CellReport {
 
 /// One block of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockReport {
     /// Counts from 0.
@@ -165,6 +172,7 @@ pub struct BlockReport {
 
 /// The first, the last and the largest value of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeriesSummary {
     /// The first reading.
@@ -177,6 +185,7 @@ pub struct SeriesSummary {
 
 /// A cell that was planned and has no record for some of its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MissingCell {
     /// The cell's id.

@@ -207,7 +207,7 @@ fn all_prose(lines: &[String]) -> Vec<String> {
 /// A sentence: what stands between backticks is code, as its writer meant it; the rest reads as it is written.
 fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
+    if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
         return escaped(text);
     }
     let written = |(i, part): (usize, &&str)| if i % 2 == 1 { code(part) } else { escaped(part) };

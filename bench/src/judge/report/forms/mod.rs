@@ -16,7 +16,7 @@ pub mod markdown;
 pub mod openmetrics;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A report that cannot be put into a form. Nothing in a record leads here; it is a bug.
 #[derive(Debug, thiserror::Error)]

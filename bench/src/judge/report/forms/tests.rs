@@ -38,7 +38,7 @@ fn mixed_records() -> Vec<Record> {
     ]
 }
 
-fn mixed() -> Report {
+pub(crate) fn mixed() -> Report {
     let records = mixed_records();
     let mut planned: Vec<Cell> = cells(&records);
     planned.push(named("nofile=256", healthy()).cell);
@@ -59,7 +59,7 @@ fn blocked_records() -> Vec<Record> {
     records
 }
 
-fn blocked() -> Report {
+pub(crate) fn blocked() -> Report {
     let records = blocked_records();
     Report::build(info("How much do blocks differ?", 5), &records, &cells(&records))
 }
@@ -219,7 +219,7 @@ fn benchstat_gets_a_line_for_each_sound_block() {
     {
         let words: Vec<&str> = line.split(' ').collect();
         assert!(words[0].starts_with("BenchmarkOrigin/"), "{line}");
-        assert!(words[1].parse::<u64>().is_ok() && words.len() % 2 == 0 && words.len() > 2, "{line}");
+        assert!(words[1].parse::<u64>().is_ok() && words.len().is_multiple_of(2) && words.len() > 2, "{line}");
         assert!(words[2..].chunks(2).all(|pair| pair[0].parse::<f64>().is_ok()), "{line}");
     }
 }
