@@ -11,7 +11,7 @@ use crate::evidence::record::Record;
 use crate::plan::cell::{Cell, KnobValue};
 use crate::plan::expect::{CauseName, CellOutcome, Expectation};
 
-fn info(question: &str, blocks: u32) -> RunInfo {
+pub(super) fn info(question: &str, blocks: u32) -> RunInfo {
     RunInfo {
         scenario: "origin".into(),
         question: question.into(),
@@ -26,12 +26,12 @@ fn info(question: &str, blocks: u32) -> RunInfo {
     }
 }
 
-fn cells(records: &[Record]) -> Vec<Cell> {
+pub(super) fn cells(records: &[Record]) -> Vec<Cell> {
     let by_id: IndexMap<&str, &Cell> = records.iter().map(|r| (r.cell.id.as_str(), &r.cell)).collect();
     by_id.into_values().cloned().collect()
 }
 
-fn report(question: &str, records: &[Record]) -> Report {
+pub(super) fn report(question: &str, records: &[Record]) -> Report {
     let blocks = records.iter().map(|r| r.block + 1).max().unwrap_or(1);
     Report::build(info(question, blocks), records, &cells(records))
 }
@@ -40,7 +40,8 @@ fn text(report: &Report) -> String {
     render(report, Look { width: 100, color: false })
 }
 
-const ORIGIN: &str = "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
+pub(super) const ORIGIN: &str =
+    "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
 
 #[test]
 fn the_origin_reads_well_in_a_hundred_columns() {
@@ -161,7 +162,7 @@ fn colour_is_there_only_when_asked_for() {
     assert!(coloured.contains("\u{1b}["), "{coloured}");
 }
 
-fn blocks(records: Vec<Record>) -> Vec<Record> {
+pub(super) fn blocks(records: Vec<Record>) -> Vec<Record> {
     let id = records[0].cell.clone();
     let numbered = records.into_iter().zip(0..);
     numbered.map(|(r, block)| Record { block, cell: id.clone(), ..r }).collect()
