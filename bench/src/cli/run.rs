@@ -102,7 +102,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn run(&self, options: &Run, confusion: &mut Confusion) -> Result<ExitStatus, Error> {
-        let mut progress = Progress::new(self.cells, options.plain);
+        let progress = Progress::new(self.cells, options.plain);
         let mut records = Vec::new();
         let mut status = ExitStatus::Done;
         for cell in self.cells {
@@ -112,7 +112,7 @@ impl Session<'_> {
             let layout = topology::resolve(cell, self.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
             progress.begin(cell);
             self.directory.log(&format!("{}: begins", cell.id))?;
-            match self.cell(cell, &layout, &mut progress) {
+            match self.cell(cell, &layout, &progress) {
                 Ok(record) => {
                     // Saved before anything else can go wrong.
                     self.directory.save_record(&record)?;
@@ -151,7 +151,7 @@ impl Session<'_> {
         Ok(self.interrupt.seen().map_or(status, |signal| status.worse(signal.into())))
     }
 
-    fn cell(&self, cell: &Cell, layout: &Layout, progress: &mut Progress) -> Result<Record, CellError> {
+    fn cell(&self, cell: &Cell, layout: &Layout, progress: &Progress) -> Result<Record, CellError> {
         let started_at = Timestamp::now().to_string();
         let gathered = cell::run(cell, layout, self.interrupt, &mut |live| progress.live(live))?;
         let prediction = predict(cell, self.machine);
