@@ -8,3 +8,4 @@ mod faults;
 mod leftovers;
 mod stage;
 mod support;
+mod terminal;

@@ -238,7 +238,8 @@ fn last(outcome: brimful_loadgen::probe::Outcome, latency_ns: u64) -> Line {
 
 fn the_run(overall: &Overall, columns: &Columns) -> Line {
     let done = format!("{} of {}", count(overall.done), counted(overall.cells, "cell"));
-    let left = span(overall.left);
+    // Rounded up: nothing is left only when it is over.
+    let left = span(overall.left + Duration::from_millis(999));
     if columns.narrow {
         return Line::default()
             .with(Tone::Dim, "run")

@@ -43,6 +43,8 @@ struct Shared {
     wake: Condvar,
     /// Something was drawn.
     drawn: Condvar,
+    /// The terminal was too slow to be waited for: what is on it, stays, because others write to it from now on.
+    given_up: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,12 @@ impl Hand {
     pub(super) fn start(course: Course, began: Instant, colour: bool) -> Option<Self> {
         leave_panics_alone();
         let board = Board { course, began, above: Vec::new(), asked: 0, done: 0, over: false };
-        let shared = Arc::new(Shared { board: Mutex::new(board), wake: Condvar::new(), drawn: Condvar::new() });
+        let shared = Arc::new(Shared {
+            board: Mutex::new(board),
+            wake: Condvar::new(),
+            drawn: Condvar::new(),
+            given_up: AtomicBool::new(false),
+        });
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("display".to_owned());
         thread.spawn(move || theirs.keep_drawing(Painter::new(colour))).ok().map(|_| Self(shared))
@@ -81,6 +88,7 @@ impl Hand {
         board.asked += 1;
         self.0.wake.notify_all();
         if board.course.running().is_empty() {
+            // One that was too slow for this is drawn on when it can.
             self.0.wait(board, BETWEEN_CELLS);
         }
     }
@@ -93,7 +101,9 @@ impl Hand {
             board.over = true;
             board.asked += 1;
             self.0.wake.notify_all();
-            self.0.wait(board, AT_THE_END);
+            if !self.0.wait(board, AT_THE_END) {
+                self.0.given_up.store(true, Ordering::Release);
+            }
         }
     }
 }
@@ -109,10 +119,12 @@ impl Shared {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until everything asked for is drawn, but not for ever.
-    fn wait(&self, board: MutexGuard<'_, Board>, patience: Duration) {
+    /// Waits until everything asked for is drawn, but not for ever, and says whether it was.
+    fn wait(&self, board: MutexGuard<'_, Board>, patience: Duration) -> bool {
         let asked = board.asked;
-        drop(self.drawn.wait_timeout_while(board, patience, |board| board.done < asked));
+        let waited = self.drawn.wait_timeout_while(board, patience, |board| board.done < asked);
+        let (board, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        board.done >= asked
     }
 
     fn keep_drawing(&self, mut painter: Painter) {
@@ -126,7 +138,7 @@ impl Shared {
             let (asked, over) = (board.asked, board.over);
             drop(board);
             // One more than may be used: see `room`.
-            let there = written(&painter.paint(&above, picture, size.columns + 1));
+            let there = self.write(&painter.paint(&above, picture, size.columns + 1));
             let mut board = self.lock();
             board.done = asked;
             board.over |= !there;
@@ -136,16 +148,16 @@ impl Shared {
             }
         }
     }
-}
 
-/// Writes it all at once, and says whether there is a terminal to write more to.
-fn written(text: &str) -> bool {
-    let mut terminal = std::io::stderr().lock();
-    // With the lock held, so that a panic's words are either not begun yet or seen here.
-    if PANICKED.load(Ordering::Acquire) {
-        return false;
+    /// Writes it all at once, and says whether there is a terminal to write more to.
+    fn write(&self, text: &str) -> bool {
+        let mut terminal = std::io::stderr().lock();
+        // With the lock held, so that a panic's words, or whatever is said at the end, are either not begun yet or seen here.
+        if PANICKED.load(Ordering::Acquire) || self.given_up.load(Ordering::Acquire) {
+            return false;
+        }
+        text.is_empty() || terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).is_ok()
     }
-    text.is_empty() || terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).is_ok()
 }
 
 /// What may be used of the terminal: all but the last column, which is left free so that no line is ever broken, and all but the last

@@ -1,6 +1,6 @@
 //! From one picture to the next, as text for a terminal. Pure.
 //!
-//! The terminal is asked nothing and told little: up, clear, write. The cursor rests at the beginning of the line below the
+//! The terminal is asked nothing and told little: up, clear a line, write. The cursor rests at the beginning of the line below the
 //! picture, so whatever else is written, a shell's prompt or the words of a panic, stands below it.
 
 use super::line::Line;
@@ -8,9 +8,9 @@ use super::line::Line;
 /// Begin and end of an update that a terminal should show at once, where it knows the sequence (DEC mode 2026).
 const TOGETHER: (&str, &str) = ("\u{1b}[?2026h", "\u{1b}[?2026l");
 
-/// Clear from the cursor to the end of the screen, and to the end of the line.
-const CLEAR_BELOW: &str = "\u{1b}[J";
-const CLEAR_LINE: &str = "\u{1b}[K";
+/// Clear from the cursor to the end of its line. Never to the end of the screen: some terminals (tmux) take that for a wish
+/// to keep what is cleared, and push it into their history.
+const CLEAR: &str = "\u{1b}[K";
 
 /// What stands on the terminal.
 #[derive(Debug)]
@@ -35,14 +35,13 @@ impl Painter {
             return String::new();
         }
         let mut out = String::from(TOGETHER.0);
-        match self.rows(columns) {
-            0 => {}
-            rows => out.push_str(&format!("\r\u{1b}[{rows}A")),
-        }
+        let rows = self.rows(columns);
+        let up = if rows > 0 { format!("\r\u{1b}[{rows}A") } else { "\r".to_owned() };
+        out.push_str(&up);
         let in_place = above.is_empty() && same_room && picture.len() == self.drawn.len();
         if !in_place {
-            out.push('\r');
-            out.push_str(CLEAR_BELOW);
+            out.push_str(&format!("{CLEAR}\r\n").repeat(rows));
+            out.push_str(&up);
         }
         for line in above {
             out.push_str(&line.painted(self.colour));
@@ -51,7 +50,7 @@ impl Painter {
         for (index, line) in picture.iter().enumerate() {
             if !in_place || self.drawn.get(index) != Some(line) {
                 out.push_str(&line.painted(self.colour));
-                out.push_str(CLEAR_LINE);
+                out.push_str(CLEAR);
             }
             out.push_str("\r\n");
         }
