@@ -117,7 +117,12 @@ fn look() -> Look {
 /// Columns of a page where no terminal tells.
 const WIDTH: u16 = 100;
 
-/// Whether tables may be coloured: a terminal, and no `NO_COLOR` (no-color.org).
+/// Whether tables may be coloured: a terminal, and no `NO_COLOR`.
 fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && colour_wanted()
+}
+
+/// Whether colours are wanted where there is a terminal: not with `NO_COLOR` (no-color.org).
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
