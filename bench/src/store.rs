@@ -4,14 +4,12 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use brimful_loadgen::latency::Latency;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
 use crate::judge::gate::{GATE_VERSION, GateAnswer};
+use crate::judge::report::forms::{hlog, markdown};
 use crate::judge::report::{Report, SCHEMA_VERSION};
 
 /// A folder that a run writes into.
@@ -73,12 +71,15 @@ impl RunDirectory {
         save(record, &folder, &format!("{}-{}", record.block, record.attempt))
     }
 
-    /// Saves a report in every form that a run's folder has: `report.json`. The one place that knows which these are.
+    /// Saves a report in every form that a run's folder has: `report.json`, and `report.md` of a length that GitHub takes for
+    /// a step's summary. The one place that knows which these are.
     ///
     /// # Errors
     /// When the disk is full or refuses.
     pub fn save_report(&self, report: &Report) -> Result<(), Error> {
-        write_json(&self.0.join("report.json"), report)
+        write_json(&self.0.join("report.json"), report)?;
+        let limit = markdown::Limit { bytes: markdown::SUMMARY_BYTES, whole: "report.json" };
+        write(&self.0.join("report.md"), markdown::render(report, limit).as_bytes())
     }
 
     /// Saves what the A/A of this run came to: `aa.json`, which a gate reads before it takes the run for a baseline.
@@ -111,8 +112,7 @@ fn save(record: &Record, folder: &Path, name: &str) -> Result<(), Error> {
         source,
     })?;
     write_json(&folder.join(format!("{name}.json")), record)?;
-    let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
-    write(&folder.join(format!("{name}.hlog")), &log)
+    write(&folder.join(format!("{name}.hlog")), hlog::of_record(record)?.as_bytes())
 }
 
 /// A run that was saved: its folder, its report as it was judged then, and the records to judge again.
@@ -237,9 +237,13 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     write(path, &text)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file beside its place and renames it, so that whoever reads it sees all of it or the one before.
+///
+/// # Errors
+/// When the folder is not there, or the disk is full or refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let beside = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
         // A temporary file is made for its owner alone; a report is for whoever may read the folder.
@@ -249,33 +253,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Ok(())
     };
     beside().map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
-}
-
-/// The histograms of a record as an HdrHistogram V2 interval log (nanoseconds, one interval over the whole cell):
-/// `probe` holds answered probes, `probe-failed` the failed ones at their deadline, `connect` and `lag` the load's.
-fn interval_log(record: &Record) -> io::Result<Vec<u8>> {
-    let deadline = u64::try_from(record.probe.plan.timeout.as_nanos()).unwrap_or(u64::MAX);
-    let (mut passed, mut failed) = (Latency::new(), Latency::new());
-    for sample in &record.probe.samples {
-        if sample.outcome.passed() { passed.record(sample.latency_ns()) } else { failed.record(deadline) }
-    }
-    let outcome = &record.load.outcome;
-    let all =
-        [("probe", &passed), ("probe-failed", &failed), ("connect", &outcome.connect_latency), ("lag", &outcome.lag)];
-    let duration = std::time::Duration::from_nanos(record.duration_ns);
-    let mut text = Vec::new();
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment(&format!(
-            "brimful {}: {} {} block {}",
-            record.tool_version, record.scenario, record.cell.id, record.block
-        ))
-        .begin_log_with(&mut text, &mut serializer)?;
-    for (tag, latency) in all {
-        log.write_histogram(latency.histogram(), std::time::Duration::ZERO, duration, Tag::new(tag))
-            .map_err(io::Error::other)?;
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

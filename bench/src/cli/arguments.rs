@@ -10,6 +10,7 @@ use super::compare::Compare;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
 pub(super) use super::run::Options as Run;
+use crate::judge::report::forms::markdown::LEAST_BYTES;
 use crate::plan::order::BLOCKS_MOST;
 
 /// Finds out by experiment which limit makes a health check fail under many connections.
@@ -107,19 +108,58 @@ pub(super) enum ScenarioCommand {
     New,
 }
 
+/// A form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportForm {
+    /// For a terminal
+    #[default]
+    Text,
+    /// GitHub's Markdown, for a step's summary or a comment on a pull request
+    Md,
+    /// report.json, judged again
+    Json,
+    /// JUnit's XML: a failing or degraded cell is a failure, a void or missing one an error
+    Junit,
+    /// Bencher's metric format (JSON)
+    Bmf,
+    /// For github-action-benchmark, `tool: customSmallerIsBetter` (JSON)
+    GithubActionBenchmark,
+    /// Go's benchmark lines, one a block, for benchstat
+    Benchstat,
+    /// HdrHistogram's percentile table, one a cell, in milliseconds
+    Hgrm,
+    /// HdrHistogram's interval log of every block, in nanoseconds
+    Hlog,
+    /// OpenMetrics text, with the times of the run
+    Openmetrics,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   brimful report brimful-out/origin-20261123T120000Z
-  brimful report brimful-out/origin-20261123T120000Z --format json | jq '.cells[].verdict.cause'")]
+  brimful report brimful-out/origin-20261123T120000Z --format json | jq '.cells[].verdict.cause'
+  brimful report brimful-out/origin-20261123T120000Z --format md --limit 64KB --out comment.md
+  brimful report brimful-out/origin-20261123T120000Z --format hgrm --cell '*nofile=1024'
+
+What each form is for, and how other tools take it: docs/report.md.")]
 pub(super) struct Report {
     /// A folder that `brimful run` wrote, or the report.json in it
     pub(super) run: PathBuf,
     /// The form
     #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
+    pub(super) format: ReportForm,
+    /// Write to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Only the cells whose id matches
+    #[arg(long, value_name = "CELL-GLOB")]
+    pub(super) cell: Option<String>,
+    /// For md: the most it may have (GitHub takes 64KB in a comment), at least 1KiB
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = markdown_bytes)]
+    pub(super) limit: usize,
     /// Write the report's files in the run's folder anew as well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "cell")]
     pub(super) save: bool,
 }
 
@@ -219,6 +259,12 @@ fn above_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn markdown_bytes(text: &str) -> Result<usize, String> {
+    let size: bytesize::ByteSize = text.parse()?;
+    let bytes = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+    if bytes < LEAST_BYTES { Err(format!("must be at least {LEAST_BYTES} bytes")) } else { Ok(bytes) }
+}
+
 fn nofile(text: &str) -> Result<brimful_target::limits::Nofile, String> {
     crate::plan::knob::parse_nofile(&crate::plan::cell::KnobValue::Word(text.to_owned()))
 }
@@ -235,5 +281,11 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_in_the_units_people_write() {
+        assert_eq!(["64KB", "1MiB", "65536"].map(super::markdown_bytes), [Ok(64_000), Ok(1 << 20), Ok(65_536)]);
+        assert!(["1000", "-1", "much"].into_iter().all(|text| super::markdown_bytes(text).is_err()));
     }
 }

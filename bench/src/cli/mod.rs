@@ -22,6 +22,7 @@ use clap::Parser as _;
 use self::arguments::{Arguments, Command, Format};
 use crate::error::{Error, ExitStatus};
 use crate::judge::report::Report;
+use crate::judge::report::forms::json;
 use crate::judge::report::text::{self, Look};
 use crate::live::message::chain;
 use crate::live::{process, worker};
@@ -97,11 +98,14 @@ fn put(text: &str) {
 /// A report on standard output.
 fn show(report: &Report, format: Format) {
     match format {
-        Format::Text => {
-            put(&text::render(report, look()));
-        }
-        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
+        Format::Text => put(&page(report)),
+        Format::Json => put(&json::render(report)),
     }
+}
+
+/// A report for the terminal that this is, or for a file.
+fn page(report: &Report) -> String {
+    text::render(report, look())
 }
 
 /// How a page on standard output shall look.
@@ -113,7 +117,12 @@ fn look() -> Look {
 /// Columns of a page where no terminal tells.
 const WIDTH: u16 = 100;
 
-/// Whether tables may be coloured: a terminal, and no `NO_COLOR` (no-color.org).
+/// Whether tables may be coloured: a terminal, and no `NO_COLOR`.
 fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && colour_wanted()
+}
+
+/// Whether colours are wanted where there is a terminal: not with `NO_COLOR` (no-color.org).
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -18,6 +18,7 @@ pub const RECORD_VERSION: u32 = 1;
 
 /// The machine and the kernel a record was made on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// `uname -r`.
@@ -36,6 +37,7 @@ pub struct Host {
 
 /// What a knob was asked to be, and what the kernel gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobReading {
     /// The value in the scenario.
@@ -202,6 +204,7 @@ pub struct Evidence {
 
 /// What the cell cost beyond its own time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// From the decision to run the cell to its start instant, in milliseconds.

@@ -284,6 +284,18 @@ fn of_several_ways_the_ones_that_cure_as_much_stand_side_by_side() {
 }
 
 #[test]
+fn what_is_healthy_only_now_and_then_is_not_recommended() {
+    let records = [(64, 64), (20_000, 9_000), (65_535, 9_000)].map(|(asked, given)| {
+        let soft = if asked == 65_535 { 20_000 } else { 64 };
+        cell(nofile(soft), &[as_asked(SOMAXCONN, number(128)), (NOFILE, number(asked), number(given))])
+    });
+    let report = of(&records);
+    assert_eq!(report.recommended, None);
+    let nothing = report.nothing_recommended.unwrap();
+    assert_eq!(nothing, "cells that were given the same values differ in outcome, so none is healthy for sure");
+}
+
+#[test]
 fn a_void_cell_leaves_it_open_what_it_would_have_shown() {
     let records =
         [cell(nofile(64), &[as_asked(NOFILE, number(64))]), cell(out_of_ports(), &[as_asked(NOFILE, number(20_000))])];

@@ -41,6 +41,7 @@ pub(crate) type Setting<'a> = (&'a str, &'a KnobValue);
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobEffect {
     /// The knob's full dotted name.
@@ -65,6 +66,7 @@ pub struct KnobEffect {
 
 /// Two cells that differ in one knob and in their verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The cell with the smaller value, or the earlier one where values have no size.
@@ -83,6 +85,7 @@ pub struct Change {
 
 /// A knob turned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobChange {
     /// The knob's full dotted name.
@@ -95,6 +98,7 @@ pub struct KnobChange {
 
 /// The fewest knob changes that lead from a cell that fails to a healthy one of the same run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SmallestCure {
     /// The cell that is failing or degraded.
@@ -105,6 +109,7 @@ pub struct SmallestCure {
 
 /// One set of changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CureByKnobs {
     /// What to change.

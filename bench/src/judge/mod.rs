@@ -11,7 +11,7 @@ mod queue;
 mod spans;
 mod syn_sent;
 mod view;
-mod words;
+pub(crate) mod words;
 
 pub mod cause;
 pub mod cure;

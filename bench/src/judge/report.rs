@@ -17,11 +17,16 @@ use crate::plan::gate::Gate;
 mod advice;
 mod build;
 mod evidence;
+pub mod forms;
 mod headline;
 mod merge;
+mod rows;
+#[cfg(test)]
+mod schema_tests;
 mod stats;
 mod table;
 pub mod text;
+mod told;
 
 pub use stats::{At, ErrorCount, Lag, LatencySummary, LoadReport, ProbeReport, Quantiles};
 
@@ -55,9 +60,10 @@ pub struct RunInfo {
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`] at the time of writing.
+    /// The version of this form; a reader refuses a higher one than it knows.
     pub schema_version: u32,
     /// What wrote it.
     pub tool: Tool,
@@ -103,6 +109,7 @@ pub struct Report {
 
 /// What wrote a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// `brimful`.
@@ -113,6 +120,7 @@ pub struct Tool {
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioName {
     /// The scenario's name.
@@ -126,6 +134,7 @@ pub struct ScenarioName {
 /// The probes are merged over the blocks that are not void. Load, evidence and cost are those of one block, so that they belong together:
 /// the first with the cell's outcome (`told_by_block`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellReport {
     /// The cell's id.
@@ -155,6 +164,7 @@ pub struct CellReport {
 
 /// One block of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockReport {
     /// Counts from 0.
@@ -178,6 +188,7 @@ pub struct BlockReport {
 
 /// The first, the last and the largest value of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeriesSummary {
     /// The first reading.
@@ -190,6 +201,7 @@ pub struct SeriesSummary {
 
 /// A cell that was planned and has no record for some of its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MissingCell {
     /// The cell's id.

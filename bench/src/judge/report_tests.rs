@@ -40,7 +40,8 @@ pub(super) fn text(report: &Report) -> String {
     render(report, Look { width: 100, color: false })
 }
 
-const ORIGIN: &str = "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
+pub(super) const ORIGIN: &str =
+    "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
 
 #[test]
 fn the_origin_reads_well_in_a_hundred_columns() {
@@ -207,7 +208,7 @@ fn colour_is_there_only_when_asked_for() {
     assert!(coloured.contains("\u{1b}["), "{coloured}");
 }
 
-fn blocks(records: Vec<Record>) -> Vec<Record> {
+pub(super) fn blocks(records: Vec<Record>) -> Vec<Record> {
     let id = records[0].cell.clone();
     let numbered = records.into_iter().zip(0..);
     numbered.map(|(r, block)| Record { block, cell: id.clone(), ..r }).collect()

@@ -13,6 +13,7 @@ use crate::plan::expect::{CauseName, CellOutcome, Why};
 
 /// A cause that the evidence excludes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuledOut {
     /// Which.
@@ -23,6 +24,7 @@ pub struct RuledOut {
 
 /// A cause that could be neither shown nor excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Undecided {
     /// Which; `undetermined` for what has no name in the table.
@@ -35,6 +37,7 @@ pub struct Undecided {
 
 /// What a record means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// What became of the cell.

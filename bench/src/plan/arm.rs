@@ -18,6 +18,7 @@ const EXAMPLE: &str = "write for example --arm base:target.backlog=4096 --arm he
 
 /// One version: a name, and what it sets on top of every cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Its name, fit for a cell id: letters, digits, `-`, `_` and `.`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A number that one block of one cell comes to, and that two runs or two arms can be compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Metric {
     /// Probes that did not pass over all that ended, 0 to 1. Compared by difference.
     #[serde(rename = "failure-rate")]
@@ -89,6 +90,7 @@ pub const DEFAULT_METRICS: [Metric; 3] = [Metric::FailureRate, Metric::Restricte
 
 /// `[gate]`: what a run is held to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Blocks to run unless the command line says otherwise; `None` for as many as the test needs.

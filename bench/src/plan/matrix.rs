@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brimful_target::limits::Nofile;
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
@@ -59,28 +59,47 @@ fn put_on_arm(cell: &mut Cell, scenario: &Scenario, nofile_hard: u64) -> Result<
     together(cell)
 }
 
-/// The cells whose id fits a glob, in their order. The glob may use short names as ids do (`*nofile=1024`) or full ones
-/// (`*ulimit.nofile=1024*`); with full names a cell is every axis of its matrix, varying or not.
+/// A choice of cells. The glob may use short names as ids do (`*nofile=1024`) or full ones (`*ulimit.nofile=1024*`); with full
+/// names a cell is every axis of its matrix, varying or not.
+#[derive(Clone, Debug)]
+pub struct Choice(GlobMatcher);
+
+impl Choice {
+    /// The cells that a glob fits.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of class `Scenario` for a malformed glob.
+    pub fn new(glob: &str) -> Result<Self, Refusal> {
+        let malformed = |error: globset::Error| {
+            Refusal::scenario(format!("`{glob}` is no glob: {}", error.kind()), "write for example 'somaxconn=128,*'")
+        };
+        Ok(Self(Glob::new(glob).map_err(malformed)?.compile_matcher()))
+    }
+
+    /// Whether it fits a cell, by its id or by every axis with the value asked.
+    #[must_use]
+    pub fn fits<'a>(&self, id: &str, asked: impl Iterator<Item = (&'a String, &'a KnobValue)>) -> bool {
+        let full = || asked.map(|(knob, value)| format!("{knob}={value}")).collect::<Vec<_>>().join(",");
+        self.0.is_match(id) || self.0.is_match(full())
+    }
+
+    /// That it fits none of the cells with these ids.
+    #[must_use]
+    pub fn fits_none(glob: &str, known: Vec<String>) -> Refusal {
+        Refusal::scenario(format!("no cell fits `{glob}`"), format!("the cells are {}", quoted(known)))
+    }
+}
+
+/// The cells that a [`Choice`] fits, in their order.
 ///
 /// # Errors
 /// A [`Refusal`] of class `Scenario` for a malformed glob and for one that no cell fits; that one lists the ids.
 pub fn only(cells: Vec<Cell>, glob: &str) -> Result<Vec<Cell>, Refusal> {
-    let malformed = |error: globset::Error| {
-        Refusal::scenario(format!("`{glob}` is no glob: {}", error.kind()), "write for example 'somaxconn=128,*'")
-    };
-    let matcher = Glob::new(glob).map_err(malformed)?.compile_matcher();
+    let choice = Choice::new(glob)?;
     let known: Vec<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let fitting: Vec<Cell> =
-        cells.into_iter().filter(|cell| matcher.is_match(&cell.id) || matcher.is_match(full_id(cell))).collect();
-    if fitting.is_empty() {
-        return Err(Refusal::scenario(format!("no cell fits `{glob}`"), format!("the cells are {}", quoted(known))));
-    }
-    Ok(fitting)
-}
-
-/// Every axis by its full dotted name with the value asked.
-fn full_id(cell: &Cell) -> String {
-    cell.knobs.iter().map(|(knob, setting)| format!("{knob}={}", setting.asked)).collect::<Vec<_>>().join(",")
+    let asked = |cell: &Cell| choice.fits(&cell.id, cell.knobs.iter().map(|(knob, setting)| (knob, &setting.asked)));
+    let fitting: Vec<Cell> = cells.into_iter().filter(asked).collect();
+    if fitting.is_empty() { Err(Choice::fits_none(glob, known)) } else { Ok(fitting) }
 }
 
 /// The scenario's cell before any axis has changed it.

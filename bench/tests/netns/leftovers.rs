@@ -162,5 +162,6 @@ fn ctrl_c_leaves_a_partial_report() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["interrupted"], true);
+    assert!(fs::read_to_string(out.join("report.md")).unwrap().contains("broken off by a signal"));
     assert!(Traces::now(pid).workers.is_empty());
 }

@@ -9,3 +9,4 @@ mod faults;
 mod leftovers;
 mod stage;
 mod support;
+mod terminal;

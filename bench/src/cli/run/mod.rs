@@ -7,7 +7,6 @@ mod attempt;
 mod options;
 mod prepare;
 mod session;
-mod told;
 mod verify;
 
 use std::path::{Path, PathBuf};

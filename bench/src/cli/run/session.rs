@@ -6,8 +6,8 @@ use std::thread;
 
 use super::attempt::{Attempts, Ended, in_short, status_of};
 use super::prepare::Prepared;
-use super::told::Told;
 use super::verify;
+use crate::cli::progress::Progress;
 use crate::cli::{explain, in_words, say};
 use crate::error::{Error, ExitStatus};
 use crate::evidence::record::{Host, Record};
@@ -80,20 +80,20 @@ impl Session<'_> {
     fn run(&self) -> Result<Ran, Error> {
         let Prepared { cells, blocks, order, jobs, notes, .. } = self.prepared;
         self.begin()?;
+        let progress = Progress::new(cells, self.here.plain);
         for block in 0..*blocks {
             if self.stopped() {
                 break;
             }
-            if *blocks > 1 {
-                say(&format!("block {block}: {} of {blocks}", block + 1));
-            }
+            progress.block(block, *blocks);
             if *jobs > 1 {
                 self.cool(&format!("block {block}"))?;
             }
             let in_order: Vec<&Cell> =
                 order.of_block(block, cells.len()).iter().filter_map(|&at| cells.get(at)).collect();
-            self.block(block, &in_order)?;
+            self.block(block, &in_order, &progress)?;
         }
+        progress.finish();
         let mut done = self.done();
         let report = self.report(&done, notes);
         self.directory.save_report(&report)?;
@@ -121,12 +121,11 @@ impl Session<'_> {
     }
 
     /// One block. Its cells are over when this returns, so that no cell of the next one meets them.
-    fn block(&self, block: u32, cells: &[&Cell]) -> Result<(), Error> {
-        let told = Told::new(&self.prepared.cells, self.prepared.jobs, self.here.plain);
+    fn block(&self, block: u32, cells: &[&Cell], progress: &Progress) -> Result<(), Error> {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(&cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !self.stopped()) {
-                if let Err(error) = self.cell(block, cell, &told) {
+                if let Err(error) = self.cell(block, cell, progress) {
                     self.done().fatal.get_or_insert(error);
                 }
             }
@@ -142,15 +141,14 @@ impl Session<'_> {
         } else {
             work();
         }
-        told.finish();
         Ok(())
     }
 
-    fn cell(&self, block: u32, cell: &Cell, told: &Told) -> Result<(), Error> {
-        told.begin(cell);
-        match (Attempts { session: self, cell, block }).run(&mut |live| told.live(live)) {
+    fn cell(&self, block: u32, cell: &Cell, progress: &Progress) -> Result<(), Error> {
+        progress.begin(cell);
+        match (Attempts { session: self, cell, block }).run(&mut |live| progress.live(cell, live)) {
             Ok(Ended::Record(record, verdict)) => {
-                told.end(cell, &in_short(&verdict));
+                progress.end(cell, &in_short(&verdict));
                 let expected = self.here.verify && verify::expects_void(&self.prepared.scenario.expect, cell);
                 let status = if expected { ExitStatus::Done } else { status_of(&record, verdict.outcome) };
                 let mut done = self.done();
@@ -159,7 +157,7 @@ impl Session<'_> {
                 Ok(())
             }
             Ok(Ended::NotStarted(error)) => {
-                told.end(cell, "the target did not start");
+                progress.end(cell, "the target did not start");
                 self.directory.log(&in_words(&error))?;
                 explain(&error);
                 let mut done = self.done();

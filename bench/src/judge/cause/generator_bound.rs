@@ -5,7 +5,7 @@ use brimful_loadgen::plan::Sources;
 use brimful_loadgen::probe::Sample;
 
 use super::super::view::View;
-use super::super::words::{count, nanos, time};
+use super::super::words::{count, nanos, phase_name, time};
 use super::local_error::{Lack, lack};
 use super::{Finding, ProofLine};
 
@@ -155,15 +155,6 @@ fn is_local(phase: Phase, errno: &str) -> bool {
     }
 }
 
-fn step(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Socket => "socket",
-        Phase::Bind => "bind",
-        Phase::Connect => "connect",
-        Phase::Hold => "hold",
-    }
-}
-
 impl Shortfall {
     fn line(&self) -> ProofLine {
         match self {
@@ -177,7 +168,7 @@ impl Shortfall {
             ),
             Self::Local { phase, errno, count } => ProofLine::new(
                 "load.errors",
-                format!("{} {errno} {count}", step(*phase)),
+                format!("{} {errno} {count}", phase_name(*phase)),
                 match errno.as_str() {
                     "EMFILE" => "the generator itself is out of descriptors",
                     "EADDRNOTAVAIL" | "EADDRINUSE" => "the generator itself is out of source ports",

@@ -15,6 +15,7 @@ use crate::plan::gate::Metric;
 
 /// A number as far as it is known. In JSON a plain number, or an object with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Bound {
     /// The number.
@@ -43,6 +44,7 @@ pub enum Bound {
 /// An effect is a ratio, larger to smaller value; for the failure rate it is a difference. A pair's effect is the median over the blocks
 /// that both of its cells have.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetricEffect {
     /// Pairs of cells that tell something, at least 1.

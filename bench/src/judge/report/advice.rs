@@ -17,9 +17,13 @@ pub(crate) fn advice(recommendation: Recommendation, cells: &[CellReport]) -> (O
             )),
         ),
         Recommendation::NoneHealthy => (None, Some(none_healthy(cells))),
-        Recommendation::NotEverywhere => {
+        Recommendation::NotEverywhere { contexts: true } => {
             (None, Some("no tuning of this run is healthy in every arm and under every load".to_owned()))
         }
+        Recommendation::NotEverywhere { contexts: false } => (
+            None,
+            Some("cells that were given the same values differ in outcome, so none is healthy for sure".to_owned()),
+        ),
     }
 }
 

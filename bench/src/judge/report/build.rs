@@ -20,6 +20,11 @@ impl Report {
     /// Judges every record and gathers what came of it, in the order of `planned`; records of a cell that is not in it come last.
     #[must_use]
     pub fn build(info: RunInfo, records: &[Record], planned: &[Cell]) -> Self {
+        let missing = planned.iter().filter_map(|cell| missing(cell, records, info.blocks)).collect();
+        Self::with(info, records, planned, missing)
+    }
+
+    fn with(info: RunInfo, records: &[Record], planned: &[Cell], missing: Vec<MissingCell>) -> Self {
         let mut by_cell: IndexMap<&str, Vec<&Record>> = planned.iter().map(|c| (c.id.as_str(), Vec::new())).collect();
         for record in records {
             by_cell.entry(record.cell.id.as_str()).or_default().push(record);
@@ -27,8 +32,6 @@ impl Report {
         for of_cell in by_cell.values_mut() {
             of_cell.sort_by_key(|r| r.block);
         }
-        let missing =
-            planned.iter().filter_map(|cell| missing(cell, by_cell.get(cell.id.as_str())?, info.blocks)).collect();
         let cells: Vec<CellReport> = by_cell.values().filter_map(|of_cell| cell(of_cell)).collect();
         let settings = Settings::of(cells.iter().map(|cell| &cell.knobs));
         let judged: Vec<Judged<'_>> = cells.iter().map(|cell| judged(cell, &settings)).collect();
@@ -79,10 +82,8 @@ impl Report {
             gate: saved.gate,
             notes: saved.notes,
         };
-        let mut report = Self::build(info, records, &planned);
         // What was never run has no record; only the saved report knows of it.
-        report.missing = saved.missing;
-        report
+        Self::with(info, records, &planned, saved.missing)
     }
 
     /// Whether any block of any cell is void.
@@ -107,8 +108,9 @@ fn judged<'a>(cell: &'a CellReport, settings: &Settings<'a>) -> Judged<'a> {
     }
 }
 
-fn missing(cell: &Cell, records: &[&Record], blocks: u32) -> Option<MissingCell> {
-    let blocks: Vec<u32> = (0..blocks.max(1)).filter(|&b| records.iter().all(|r| r.block != b)).collect();
+fn missing(cell: &Cell, records: &[Record], blocks: u32) -> Option<MissingCell> {
+    let run: Vec<u32> = records.iter().filter(|r| r.cell.id == cell.id).map(|r| r.block).collect();
+    let blocks: Vec<u32> = (0..blocks.max(1)).filter(|block| !run.contains(block)).collect();
     let knobs = cell.knobs.iter().map(|(name, setting)| {
         let reading =
             KnobReading { asked: setting.asked.clone(), given: None, reason: setting.clamped_because.clone() };
@@ -136,17 +138,28 @@ fn cell(records: &[&Record]) -> Option<CellReport> {
     })
 }
 
-/// The probes of all blocks that are not void; of all, when all are.
 fn probes(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<ProbeReport> {
-    let counted = |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
-    let sound: Vec<&Record> = records.iter().zip(blocks).filter(|(_, b)| counted(b)).map(|(r, _)| *r).collect();
-    let (first, others) = sound.split_first()?;
-    let mut summary = Summary::of(&first.probe.samples, &first.probe.plan);
-    for record in others {
-        merge::probes(&mut summary, &Summary::of(&record.probe.samples, &record.probe.plan));
-    }
-    let failed = sound.iter().flat_map(|r| &r.probe.samples).find(|s| !s.outcome.passed());
-    Some(ProbeReport::of(&first.probe.plan, &summary, failed))
+    let first = sound(records, blocks, outcome).next()?;
+    let failed = sound(records, blocks, outcome).flat_map(|r| &r.probe.samples).find(|s| !s.outcome.passed());
+    Some(ProbeReport::of(&first.probe.plan, &summary(records, blocks, outcome)?, failed))
+}
+
+/// The probes of all blocks that are not void; of all, when all are. `records` and `blocks` are those of one cell, in the same order.
+pub(crate) fn summary(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<Summary> {
+    let mut summaries =
+        sound(records, blocks, outcome).map(|record| Summary::of(&record.probe.samples, &record.probe.plan));
+    let mut sum = summaries.next()?;
+    summaries.for_each(|other| merge::probes(&mut sum, &other));
+    Some(sum)
+}
+
+fn sound<'a>(
+    records: &'a [&'a Record],
+    blocks: &'a [BlockReport],
+    outcome: CellOutcome,
+) -> impl Iterator<Item = &'a Record> {
+    let counted = move |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
+    records.iter().zip(blocks).filter(move |(_, b)| counted(b)).map(|(record, _)| *record)
 }
 
 fn one(record: &Record) -> ProbeReport {

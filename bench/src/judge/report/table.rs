@@ -2,10 +2,10 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::super::words::{count, short_time};
+use super::super::words::count;
+use super::Report;
+use super::rows::{Row, Rows, short_name};
 use super::text::Look;
-use super::{At, CellReport, LoadReport, ProbeReport, Report};
-use crate::evidence::record::KnobReading;
 use crate::plan::expect::CellOutcome;
 
 /// No borders, one rule below the header.
@@ -61,8 +61,7 @@ pub(super) fn plain_width(text: &str) -> usize {
 }
 
 fn built(report: &Report, color: bool, layout: Layout) -> Table {
-    let knobs = varying(report);
-    let requested = same(report.cells.iter().map(|c| c.load.requested));
+    let Rows { knobs, requested, rows } = Rows::of(report);
     let mut table = Table::new();
     table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     if color {
@@ -74,10 +73,8 @@ fn built(report: &Report, color: bool, layout: Layout) -> Table {
     header.extend(["p99", "restart\nafter"].map(str::to_owned));
     header.push(requested.map_or_else(|| "held".to_owned(), |n| format!("held/\n{}", count(n))));
     table.set_header(header.into_iter().map(|text| bold(Cell::new(text), color)));
-    for cell in &report.cells {
-        let mut row: Vec<Cell> = knobs.iter().map(|name| Cell::new(knob(cell.knobs.get(*name)))).collect();
-        row.extend(findings(cell, requested.is_none(), color, layout));
-        table.add_row(row);
+    for row in rows {
+        table.add_row(cells(row, color, layout));
     }
     let words = [knobs.len(), knobs.len() + 1, knobs.len() + 3];
     let last = table.column_count().saturating_sub(1);
@@ -88,53 +85,17 @@ fn built(report: &Report, color: bool, layout: Layout) -> Table {
     table
 }
 
-fn findings(cell: &CellReport, with_requested: bool, color: bool, layout: Layout) -> Vec<Cell> {
-    let cause = match (cell.verdict.cause, cell.verdict.why) {
-        (None, _) => String::new(),
-        (Some(cause), None) => jointed(cause.to_string(), LONGEST_CAUSE),
-        (Some(cause), Some(why)) => format!("{cause}\n{why}"),
+fn cells(row: Row, color: bool, layout: Layout) -> Vec<Cell> {
+    let cause = match row.why {
+        Some(why) => format!("{}\n{why}", row.cause),
+        None => jointed(row.cause, LONGEST_CAUSE),
     };
-    let held = held(&cell.load);
-    let mut row = vec![
-        outcome(cell.outcome, color),
-        Cell::new(cause),
-        Cell::new(format!("{}/{}", cell.probe.ok, cell.probe.sent)),
-        Cell::new(first_failure(&cell.probe)),
-    ];
-    row.extend(layout.median.then(|| Cell::new(at(cell.probe.latency_ns.p50))));
-    row.push(Cell::new(at(cell.probe.latency_ns.p99)));
-    row.push(Cell::new(cell.probe.would_restart_at_s.map_or_else(String::new, |s| format!("{s:.1}s"))));
-    row.push(Cell::new(if with_requested { format!("{held}/{}", count(cell.load.requested)) } else { held }));
-    row
-}
-
-/// Connections held at the end; of a load of which none was established, those that stood in SYN_SENT.
-fn held(load: &LoadReport) -> String {
-    if load.established == 0 && load.pending > 0 {
-        return format!("{} SYN", count(load.pending));
-    }
-    count(load.held)
-}
-
-/// The knobs whose values differ between cells, under their full names.
-fn varying(report: &Report) -> Vec<&str> {
-    let Some(first) = report.cells.first() else { return Vec::new() };
-    let differs = |name: &str| same(report.cells.iter().map(|c| c.knobs.get(name).map(|k| &k.asked))).is_none();
-    first.knobs.keys().map(String::as_str).filter(|name| differs(name)).collect()
-}
-
-/// The one value of all, if they are alike.
-fn same<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
-    let first = values.next()?;
-    values.all(|v| v == first).then_some(first)
-}
-
-/// The last part of a knob's name where it stays unique among them.
-pub(super) fn short_name(name: &str, all: &[&str]) -> String {
-    let last = |n: &str| n.rsplit('.').next().unwrap_or_default().to_owned();
-    let short = last(name);
-    let unique = all.iter().filter(|other| last(other) == short).count() == 1;
-    if unique { short } else { name.to_owned() }
+    let mut cells: Vec<Cell> = row.knobs.into_iter().map(Cell::new).collect();
+    cells.push(outcome(row.outcome, color));
+    cells.extend([cause, row.passed, row.first_failure].map(Cell::new));
+    cells.extend(layout.median.then(|| Cell::new(row.p50)));
+    cells.extend([row.p99, row.restart, row.held].map(Cell::new));
+    cells
 }
 
 /// A knob's name as short as it stays unique, broken into two lines where it is long.
@@ -152,34 +113,6 @@ fn jointed(text: String, longest: usize) -> String {
     match breaks.min_by_key(|i| i.abs_diff(middle)).and_then(|i| text.split_at_checked(i)) {
         Some((upper, lower)) => format!("{upper}\n{lower}"),
         None => text,
-    }
-}
-
-/// What the kernel gave, with a star where that is not what was asked.
-fn knob(reading: Option<&KnobReading>) -> String {
-    match reading {
-        None => String::new(),
-        Some(KnobReading { asked, given: Some(given), .. }) if asked == given => given.to_string(),
-        Some(KnobReading { given: Some(given), .. }) => format!("{given}*"),
-        Some(KnobReading { asked, given: None, .. }) => format!("{asked}?"),
-    }
-}
-
-fn first_failure(probe: &ProbeReport) -> String {
-    match probe.first_failure.as_deref() {
-        None => String::new(),
-        Some("connect-timeout") => "no connect".into(),
-        Some("response-timeout") => "no answer".into(),
-        Some("local-error") => "prober".into(),
-        Some(other) => other.replace('-', " "),
-    }
-}
-
-fn at(quantile: Option<At>) -> String {
-    match quantile {
-        None => String::new(),
-        Some(At::Exact(ns)) => short_time(ns),
-        Some(At::AtLeast { at_least_ns }) => format!("≥{}", short_time(at_least_ns)),
     }
 }
 

@@ -17,6 +17,7 @@ const BYTES_AT_THE_SERVER: u64 = KERNEL_BYTES_PER_CONNECTION / 2;
 
 /// Who must act for a change. The further down, the more it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Takes {
     /// Whoever writes the pod's manifest: a safe sysctl, a resource.
@@ -69,6 +70,7 @@ impl Takes {
 /// What a tuning costs, counted from what is usual: each knob as it is where nobody has set it, if the run has that value,
 /// or else at the first value that the scenario gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TuningCost {
     /// Knobs that are not at their usual value.

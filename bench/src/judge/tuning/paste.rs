@@ -11,6 +11,7 @@ use crate::plan::knob::lookup;
 
 /// One text to paste.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Paste {
     /// What kind of place it belongs to.

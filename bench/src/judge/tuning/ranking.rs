@@ -19,6 +19,7 @@ const P99_NEEDS: u64 = 100;
 
 /// What tells cells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Criterion {
     /// Healthy before degraded before failing.
     #[serde(rename = "outcome")]
@@ -55,6 +56,7 @@ impl Criterion {
 
 /// A cell's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ranked {
     /// The cell.

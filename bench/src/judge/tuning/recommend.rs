@@ -16,8 +16,8 @@ pub(crate) enum Recommendation {
     AllHealthy { cell: String },
     /// No cell is.
     NoneHealthy,
-    /// Some are, but no tuning is under every arm and load, or in every cell that is not void.
-    NotEverywhere,
+    /// Some are, but no tuning is in all its cells; and whether the run has several arms or loads, so that this may be why.
+    NotEverywhere { contexts: bool },
     /// This.
     Take(Box<Tuning>),
 }
@@ -36,8 +36,11 @@ pub(super) fn recommend(
     if healthy == 0 {
         return Recommendation::NoneHealthy;
     }
+    let first = cells.first().map(|cell| &cell.context);
+    let not_everywhere =
+        Recommendation::NotEverywhere { contexts: cells.iter().any(|cell| Some(&cell.context) != first) };
     let Some(best) = groups.iter().filter(|group| group.healthy).map(|group| group.rank).min() else {
-        return Recommendation::NotEverywhere;
+        return not_everywhere;
     };
     let is_best = |group: &Group<'_>| group.healthy && group.rank == best;
     if healthy + void == cells.len() {
@@ -47,7 +50,7 @@ pub(super) fn recommend(
         return cheapest
             .map_or(Recommendation::NotAsked, |cell| Recommendation::AllHealthy { cell: cell.id.to_owned() });
     }
-    let Some(way) = select::cure(cells, groups, is_best) else { return Recommendation::NotEverywhere };
+    let Some(way) = select::cure(cells, groups, is_best) else { return not_everywhere };
     let alike = groups.iter().filter(|group| is_best(group)).count();
     let idle = effects.iter().filter(|e| e.pairs > 0 && !e.made_a_difference && tunable(&e.knob));
     let leave = idle.map(|e| e.knob.clone()).filter(|knob| way.changes.iter().all(|change| change.knob != *knob));

@@ -45,6 +45,7 @@ pub enum Scope {
 
 /// When a new value is first felt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TakesEffect {
     /// At once: it is read each time it matters.

@@ -27,6 +27,7 @@ const REUSE_DELAY: Duration = Duration::from_secs(1);
 
 /// What can run out. In the order in which equals are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitKind {
     /// The connection-tracking table.
@@ -67,6 +68,7 @@ impl fmt::Display for LimitKind {
 
 /// One limit of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What runs out.

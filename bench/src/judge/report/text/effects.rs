@@ -3,7 +3,8 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::super::Report;
-use super::super::table::{STYLE, bold, plain_width, short_name};
+use super::super::rows::short_name;
+use super::super::table::{STYLE, bold, plain_width};
 use super::Look;
 use crate::judge::knobs::KnobEffect;
 use crate::judge::page::Page;
