@@ -194,7 +194,7 @@ impl<'a> Stage<'a> {
         };
         let ghosts = match (cell.load.behaviour, &layout.load.sources) {
             (Behaviour::HalfOpen, Sources::Named { addresses, .. }) => *addresses,
-            (Behaviour::HalfOpen | Behaviour::Idle | Behaviour::Churn { .. }, _) => 0,
+            _ => 0,
         };
         cgroup::sweep();
         self.group = match cell.target.cpu_percent {

@@ -1,13 +1,14 @@
 //! What goes together: settings that mean nothing, or cannot be had, without one another. Looks at axes as well as at what is fixed.
 
-use brimful_loadgen::plan::Behaviour;
-
 use super::error::ScenarioError;
 use super::load;
 use super::matrix::Matrix;
 use super::reader::{Section, Value};
 use crate::plan::cell::{KnobValue, LoadSetup, Path, SourceChoice, TargetSetup};
 use crate::plan::knob::limits::BEHAVIOUR;
+use crate::plan::knob::parse_time;
+use crate::plan::manners::Manners;
+use crate::plan::words::time;
 
 /// The values a knob takes: those of its axis, or none where it has no axis.
 fn varied<'m>(matrix: &'m Matrix, knob: &str) -> &'m [KnobValue] {
@@ -36,10 +37,10 @@ pub(super) fn check(
     root: &Section<'_>,
     path: Path,
     target: &TargetSetup,
-    (load, lifetime): (&LoadSetup, Option<std::time::Duration>),
+    (load, manners): (&LoadSetup, &Manners),
     matrix: &Matrix,
 ) -> Result<(), ScenarioError> {
-    behaviours(root, path, load, lifetime, matrix)?;
+    behaviours(root, path, (load, manners), matrix)?;
     let plan = &target.plan;
     let most = varied(matrix, "target.reuseport-stuck").iter().filter_map(|value| match value {
         KnobValue::Number(stuck) => Some(*stuck),
@@ -62,26 +63,25 @@ pub(super) fn check(
 fn behaviours(
     root: &Section<'_>,
     path: Path,
-    load: &LoadSetup,
-    lifetime: Option<std::time::Duration>,
+    (load, manners): (&LoadSetup, &Manners),
     matrix: &Matrix,
 ) -> Result<(), ScenarioError> {
     let axis = varied(matrix, "load.behaviour");
     let now = |name: &str| match axis {
-        [] => match load.behaviour {
-            Behaviour::Idle => name == "idle",
-            Behaviour::HalfOpen => name == "half-open",
-            Behaviour::Churn { .. } => name == "churn",
-        },
+        [] => manners.name == name,
         _ => axis.iter().any(|value| is_word(value, name)),
     };
     for name in BEHAVIOUR.iter().filter(|name| now(name)) {
-        load::behaviour(name, lifetime)
-            .map_err(|what| error(root, "load", "behaviour", what).hint("write lifetime = \"200ms\" in [load]"))?;
+        let named = Manners { name: (*name).to_owned(), ..with_axes(manners, matrix) };
+        named.behaviour().map_err(|what| error(root, "load", "behaviour", what).hint(load::hint(name)))?;
     }
-    if let Some(value) = place(root, "load", "lifetime").filter(|_| !now("churn")) {
-        return Err(value.error("`load.lifetime` goes with behaviour = \"churn\""));
+    for (key, names) in GO_WITH {
+        if let Some(value) = place(root, "load", key).filter(|_| !names.iter().any(|name| now(name))) {
+            let names: Vec<String> = names.iter().map(|name| format!("behaviour = \"{name}\"")).collect();
+            return Err(value.error(format!("`load.{key}` goes with {}", names.join(" or "))));
+        }
     }
+    comebacks(root, load, manners, matrix)?;
     if now("half-open") && path != Path::Veth {
         let message = "half-open load needs client and server in two namespaces: loopback has no neighbours, so every answer \
                        arrives";
@@ -95,6 +95,59 @@ fn behaviours(
     if now("half-open") && kernel {
         let message = "half-open load comes from addresses of its own, so the kernel cannot choose its sources";
         return Err(error(root, "load", "source", message.to_owned()).hint("write source = \"auto\""));
+    }
+    Ok(())
+}
+
+/// Keys of `[load]` that mean something to these behaviours only.
+const GO_WITH: &[(&str, &[&str])] = &[
+    ("lifetime", &["churn"]),
+    ("heartbeat-interval", &["heartbeat"]),
+    ("heartbeat-share", &["heartbeat"]),
+    ("read-rate", &["slow-reader"]),
+    ("reconnect", &["reconnect", "heartbeat"]),
+    ("reconnect-base", &["reconnect", "heartbeat"]),
+    ("reconnect-cap", &["reconnect", "heartbeat"]),
+    ("storm-at", &["reconnect", "heartbeat"]),
+    ("storm-share", &["reconnect", "heartbeat"]),
+];
+
+/// The manners with what axes will say in any case, so that nothing is missed that an axis gives.
+fn with_axes(manners: &Manners, matrix: &Matrix) -> Manners {
+    let mut all = manners.clone();
+    if !varied(matrix, "load.read-rate").is_empty() {
+        all.read_rate = all.read_rate.or(Some(0));
+    }
+    if !varied(matrix, "load.storm-at").is_empty() {
+        all.storm_at = all.storm_at.or(Some(std::time::Duration::ZERO));
+    }
+    all
+}
+
+fn comebacks(root: &Section<'_>, load: &LoadSetup, manners: &Manners, matrix: &Matrix) -> Result<(), ScenarioError> {
+    let spans = |knob: &str, fixed| {
+        let axis: Vec<_> = varied(matrix, knob).iter().filter_map(|value| parse_time(value).ok()).collect();
+        if axis.is_empty() { vec![fixed] } else { axis }
+    };
+    let base = spans("load.reconnect-base", manners.base).into_iter().max().unwrap_or(manners.base);
+    let cap = spans("load.reconnect-cap", manners.cap).into_iter().min().unwrap_or(manners.cap);
+    if base > cap {
+        let message = format!("the first pause of {} is longer than the longest of {}", time(base), time(cap));
+        let key = if place(root, "load", "reconnect-cap").is_some() { "reconnect-cap" } else { "reconnect-base" };
+        return Err(
+            error(root, "load", key, message).hint("raise `load.reconnect-cap`, or lower `load.reconnect-base`")
+        );
+    }
+    let storms = matrix.axes.iter().any(|axis| axis.knob == "load.storm-at") || manners.storm_at.is_some();
+    if let Some(value) = place(root, "load", "storm-share").filter(|_| !storms) {
+        return Err(value.error("`load.storm-share` goes with `load.storm-at`"));
+    }
+    let duration = load.ramp + load.hold;
+    let latest = spans("load.storm-at", manners.storm_at.unwrap_or_default()).into_iter().max().unwrap_or_default();
+    if storms && latest >= duration {
+        let message =
+            format!("a storm at {} is not before the end of the cell, after {}", time(latest), time(duration));
+        return Err(error(root, "load", "storm-at", message).hint("lengthen `load.hold`, or let it come earlier"));
     }
     Ok(())
 }

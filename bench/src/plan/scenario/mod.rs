@@ -13,8 +13,6 @@ mod probe;
 mod reader;
 mod target;
 
-use std::time::Duration;
-
 use toml::de::DeTable;
 
 use self::error::Source;
@@ -23,10 +21,10 @@ use super::axis::{Axis, Condition};
 use super::cell::{LoadSetup, Path, ProbeSetup, TargetSetup};
 use super::expect::Expectation;
 use super::fault::Fault;
+use super::manners::Manners;
 use super::need::Need;
 
 pub use error::{Place, ScenarioError};
-pub(super) use load::behaviour;
 
 /// The largest file taken, in bytes; the longest of the catalogue has a hundredth of it.
 const MAX_FILE: usize = 256 * 1024;
@@ -54,8 +52,8 @@ pub struct Scenario {
     pub target: TargetSetup,
     /// The load, before any axis has changed it.
     pub load: LoadSetup,
-    /// How long a churned connection lives, for cells whose load churns.
-    pub lifetime: Option<Duration>,
+    /// What the behaviours of the load go by, whichever a cell has.
+    pub manners: Manners,
     /// The health check.
     pub probe: ProbeSetup,
     /// What varies, in the file's order; the first turns slowest. An axis of one value fixes a knob.
@@ -107,10 +105,10 @@ impl Scenario {
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
-        let (load, lifetime) = load::read(&root)?;
+        let (load, manners) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;
         let matrix = matrix::read(&root)?;
-        agree::check(&root, path, &target, (&load, lifetime), &matrix)?;
+        agree::check(&root, path, &target, (&load, &manners), &matrix)?;
         let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
         let matrix::Matrix { axes, clamp, exclude, .. } = matrix;
         let name = stem(file);
@@ -123,7 +121,7 @@ impl Scenario {
             faults,
             target,
             load,
-            lifetime,
+            manners,
             probe,
             axes,
             clamp,
