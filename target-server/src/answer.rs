@@ -15,6 +15,10 @@ use crate::wire::{self, Answer, Decision, Reading};
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
 /// occupies a task no longer; one that says nothing occupies none. Ten times a kubelet's default time-out.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a long answer may stand still because its peer does not read: what nginx allows between two writes (`send_timeout`).
+const SEND_PATIENCE: Duration = Duration::from_secs(60);
+/// The body of a long answer is this, over and over; it costs no memory of a connection.
+static FILLER: [u8; 16 * 1_024] = [b'x'; 16 * 1_024];
 /// Bytes first set aside for a head: a kubelet's is about 120.
 const FIRST_READ: usize = 512;
 /// Most bytes thrown away before a connection is closed on a request that was refused.
@@ -59,6 +63,7 @@ async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Resul
             sleep(rest.answer_delay).await;
         }
         timeout(patience, stream.write_all(&decision.answer.render(decision.keep_alive))).await??;
+        send_more(&mut stream, decision.answer.more()).await?;
         let healthy = decision.answer == Answer::Healthy;
         rest.counters.0.answered(healthy);
         if !decision.keep_alive {
@@ -72,6 +77,16 @@ async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Resul
             return Ok(End::Rest(stream.into_std()?.into()));
         }
     }
+}
+
+/// Sends `left` bytes of filler, for as long as the peer takes some of it now and then.
+async fn send_more(stream: &mut TcpStream, mut left: u64) -> io::Result<()> {
+    while left > 0 {
+        let piece = usize::try_from(left).unwrap_or(usize::MAX).min(FILLER.len());
+        let sent = timeout(SEND_PATIENCE, stream.write(FILLER.get(..piece).unwrap_or_default())).await??;
+        left -= sent as u64;
+    }
+    Ok(())
 }
 
 /// Reads until the first request in `head` is decided; `None` when the peer ended before that.
