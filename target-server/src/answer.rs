@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -34,10 +36,55 @@ enum End {
     Closed,
 }
 
-/// Answers what the connection in slot `key` has to say, then lays it to rest again or closes it.
-pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection) {
+/// What came of an attempt to answer without a task.
+pub(crate) enum AtOnce {
+    /// The request was answered, and the connection goes on.
+    Answered,
+    /// It takes a conversation; this much of the request has been read.
+    Talk(Vec<u8>),
+    /// The peer ended it.
+    Ended,
+    /// It was reset, or failed.
+    Broken,
+}
+
+/// Answers one whole request of a connection that stays open, as a heartbeat is: two system calls, no task and no memory. Everything
+/// else is left to [`converse`], with what was read.
+pub(crate) fn at_once(socket: &OwnedFd, rest: &Rest) -> AtOnce {
+    if !rest.answer_delay.is_zero() {
+        return AtOnce::Talk(Vec::new());
+    }
+    let mut bytes = [0_u8; FIRST_READ];
+    let head = match recv(socket, &mut bytes, RecvFlags::DONTWAIT) {
+        Ok((0, _)) => return AtOnce::Ended,
+        Ok((read, _)) => bytes.get(..read).unwrap_or_default(),
+        Err(Errno::AGAIN | Errno::INTR) => return AtOnce::Talk(Vec::new()),
+        Err(_) => return AtOnce::Broken,
+    };
+    let decision = match wire::read(head, &rest.health_path) {
+        Reading::Decided(decision) if decision.keep_alive && decision.consumed == head.len() => decision,
+        Reading::Decided(_) | Reading::Partial => return AtOnce::Talk(head.to_vec()),
+    };
+    if decision.answer.more() > 0 {
+        return AtOnce::Talk(head.to_vec());
+    }
+    let answer = decision.answer.render(true);
+    match send(socket, &answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == answer.len() => {
+            rest.counters.0.answered(decision.answer == Answer::Healthy);
+            AtOnce::Answered
+        }
+        // Nothing of it has gone, so a conversation can wait for room and begin afresh.
+        Err(Errno::AGAIN | Errno::INTR) => AtOnce::Talk(head.to_vec()),
+        // A part of an answer of a hundred bytes: the peer has not read for megabytes.
+        Ok(_) | Err(_) => AtOnce::Broken,
+    }
+}
+
+/// Answers what the connection in slot `key` has to say, of which `head` has been read, then lays it to rest again or closes it.
+pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection, head: Vec<u8>) {
     let Connection { socket, extra, ignored } = connection;
-    match exchange(socket, &rest, PATIENCE).await {
+    match exchange(socket, head, &rest, PATIENCE).await {
         Ok(End::Rest(socket)) => rest.put_back(key, Connection { socket, extra, ignored }),
         Ok(End::Ended(socket)) => rest.ended(key, Connection { socket, extra, ignored }),
         // What went wrong is the peer's business: to the server it is one connection less.
@@ -49,9 +96,9 @@ pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection)
 }
 
 /// Answers requests until none is begun, or the conversation is over.
-async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Result<End> {
+async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Duration) -> io::Result<End> {
     let mut stream = TcpStream::from_std(socket.into())?;
-    let mut head = Vec::with_capacity(FIRST_READ);
+    head.reserve(FIRST_READ);
     loop {
         let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.health_path)).await {
             Ok(Ok(Some(decision))) => decision,
@@ -130,7 +177,7 @@ mod tests {
         std::io::Write::write_all(&mut client, b"GET /hea").unwrap();
 
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let over = runtime.block_on(exchange(server.into(), &rest, Duration::from_millis(1))).unwrap();
+        let over = runtime.block_on(exchange(server.into(), Vec::new(), &rest, Duration::from_millis(1))).unwrap();
 
         assert!(matches!(over, End::Closed));
         let mut said = String::new();
