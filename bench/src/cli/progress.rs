@@ -41,6 +41,7 @@ struct Now {
     load: LoadPoint,
     probes: Vec<Outcome>,
     table: Option<Glance>,
+    gone: Option<(usize, usize)>,
     since: Option<Instant>,
 }
 
@@ -80,6 +81,18 @@ impl Progress {
             Live::Load(point) => self.cell.load = point,
             Live::Probe(sample) => self.cell.probes.push(sample.outcome),
             Live::Table(glance) => self.cell.table = Some(glance),
+            Live::Stopping => {
+                self.cell.step = "stopping, because of a signal";
+                if let Shown::Lines = self.shown {
+                    say(&format!("{}: {}; once more ends it at once", self.cell.id, self.cell.step));
+                }
+            }
+            Live::Gone { gone, of } => {
+                self.cell.gone = Some((gone, of));
+                if let Shown::Lines = self.shown {
+                    say(&format!("{}: {gone} of {of} processes gone", self.cell.id));
+                }
+            }
         }
         if let Shown::Bars { all, now } = &self.shown {
             now.set_message(self.cell.line());
@@ -139,6 +152,9 @@ impl Now {
         let strip: String =
             self.probes.iter().rev().take(STRIP).rev().map(|o| if o.passed() { '·' } else { '✗' }).collect();
         let mut line = format!("{}: {}", self.id, self.step);
+        if let Some((gone, of)) = self.gone {
+            line.push_str(&format!(", {gone} of {of} processes gone"));
+        }
         if self.load.attempted > 0 {
             line.push_str(&format!("  held {}/{}", self.load.held, self.requested));
             if self.load.pending > 0 {
