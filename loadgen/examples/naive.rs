@@ -1,5 +1,5 @@
-//! A client as it is mostly written: one tokio task for each connection, a small buffer in each, ports left to the kernel, a sleep between two
-//! openings. Not shipped; `scripts/peers` sets it beside brimful.
+//! A client as it is mostly written: one tokio task for each connection, a small buffer in each, ports left to the kernel, a tick of
+//! tokio's interval between two openings. Not shipped; `scripts/peers` sets it beside brimful.
 //!
 //! `naive ADDRESS[,ADDRESS…] CONNECTIONS RAMP_MS HOLD_MS` opens, holds, and prints one JSON object. It raises its descriptor limit, and nothing else.
 
@@ -40,13 +40,16 @@ fn main() -> Result<()> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let began_ns = monotonic_ns();
     runtime.block_on(LocalSet::new().run_until(async {
+        let mut ticks = (ramp_ms > 0).then(|| {
+            let gap = Duration::from_millis(ramp_ms) / u32::try_from(connections).unwrap_or(u32::MAX);
+            tokio::time::interval(gap.max(Duration::from_nanos(1)))
+        });
         for number in 0..connections {
             let intended_ns = ramp_ms * 1_000_000 * number / connections;
             let address = addresses[usize::try_from(number).unwrap_or(0) % addresses.len()];
             tokio::task::spawn_local(client(Rc::clone(&seen), address, began_ns, (ramp_ms > 0).then_some(intended_ns)));
-            if ramp_ms > 0 {
-                tokio::time::sleep(Duration::from_millis(ramp_ms) / u32::try_from(connections).unwrap_or(u32::MAX))
-                    .await;
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
             } else if number % 64 == 63 {
                 tokio::task::yield_now().await;
             }
