@@ -12,8 +12,8 @@ use super::process::{Key, Worker};
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// From one word on how far it has come to the next.
-const TOLD_EVERY_NS: u64 = 200_000_000;
+/// From one word on how far it has come to the next; what is over sooner needs none.
+const TOLD_EVERY_NS: u64 = 500_000_000;
 
 /// Kills all workers and returns when every one is gone, descriptors and all. `tell` hears now and then how many of how many are.
 pub(super) fn all(workers: &mut BTreeMap<Key, Worker>, mut tell: impl FnMut(usize, usize)) {

@@ -1,7 +1,7 @@
 //! The generator did not keep its plan, or ran into its own limits: the cell is void, and the target is not blamed. Pure.
 
 use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::plan::Sources;
+use brimful_loadgen::plan::{Behaviour, Sources};
 
 use super::super::view::View;
 use super::super::words::{count, nanos, time};
@@ -11,7 +11,7 @@ use super::{Finding, ProofLine};
 /// Lateness below this is never held against the load, in nanoseconds: one reading of the evidence, and a tenth of the shortest time-out a kubelet knows.
 const LAG_FLOOR_NS: u64 = 100_000_000;
 
-/// Beyond the floor the 99th percentile may be this fraction of the ramp: the mean rate is then off by at most so much.
+/// Beyond the floor the 99th percentile may be this fraction of the ramp, or of a heartbeat's interval: the mean rate is then off by at most so much.
 const LAG_OF_RAMP: u64 = 20;
 
 /// Local failures up to one connection in this many change no table that holds thousands; they are not held against it either.
@@ -28,6 +28,8 @@ pub(crate) enum Shortfall {
     Local { phase: Phase, errno: String, count: u64 },
     /// It opened connections later than planned.
     LoadLate { p99_ns: u64, allowed_ns: u64 },
+    /// It sent heartbeats later than planned.
+    HeartbeatsLate { p99_ns: u64, allowed_ns: u64 },
     /// No probe ended.
     NoProbe,
     /// The prober could not even try.
@@ -79,6 +81,13 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     // Without a ramp every connection is due at the start, and lateness is only the time it takes.
     if ramp_ns > 0 && p99_ns > allowed_ns {
         found.push(Shortfall::LoadLate { p99_ns, allowed_ns });
+    }
+    if let Behaviour::Heartbeat { interval, .. } = record.load.plan.behaviour {
+        let p99_ns = load.heartbeat_lag.quantile(0.99);
+        let allowed_ns = LAG_FLOOR_NS.max(nanos(interval) / LAG_OF_RAMP);
+        if p99_ns > allowed_ns {
+            found.push(Shortfall::HeartbeatsLate { p99_ns, allowed_ns });
+        }
     }
     let samples = &record.probe.samples;
     if samples.is_empty() && !cut_short {
@@ -149,6 +158,11 @@ impl Shortfall {
                 "load.lag_ns.p99",
                 format!("{}, allowed {}", time(*p99_ns), time(*allowed_ns)),
                 "connections were opened later than planned",
+            ),
+            Self::HeartbeatsLate { p99_ns, allowed_ns } => ProofLine::new(
+                "load.heartbeat_lag.p99",
+                format!("{}, allowed {}", time(*p99_ns), time(*allowed_ns)),
+                "heartbeats were sent later than planned",
             ),
             Self::NoProbe => ProofLine::new("probe.sent", "0", "no probe ended"),
             Self::ProbeLocal { count, message } => ProofLine::new(
