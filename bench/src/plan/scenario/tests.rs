@@ -11,6 +11,8 @@ use super::*;
 use crate::plan::cell::KnobValue;
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 
+mod load;
+
 const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\n";
 
 /// A file with a question and a load, and whatever is under test.
@@ -162,66 +164,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "half-open load from the kernel's ports",
         "topology.path = \"veth\"\n[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"half-open\"\nsource = \"kernel\"",
         "the kernel cannot choose its sources|source = \"auto\"",
-    ),
-    (
-        "a heartbeat faster than the timers",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"heartbeat\"\nheartbeat-interval = \"1ms\"",
-        "between 10ms and 1day",
-    ),
-    (
-        "a share above all",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"heartbeat\"\nheartbeat-share = 101",
-        "between 1 and 100",
-    ),
-    (
-        "an interval of what is idle",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nheartbeat-interval = \"5s\"",
-        "`load.heartbeat-interval` goes with behaviour = \"heartbeat\"",
-    ),
-    (
-        "a slow reader without a rate",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"slow-reader\"",
-        "needs `load.read-rate`|read-rate = 1_000",
-    ),
-    (
-        "a rate of what does not read",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"heartbeat\"\nread-rate = 5",
-        "`load.read-rate` goes with behaviour = \"slow-reader\"",
-    ),
-    (
-        "a policy of churn",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"churn\"\nlifetime = \"1s\"\nreconnect = \"linear\"",
-        "goes with behaviour = \"reconnect\" or behaviour = \"heartbeat\"",
-    ),
-    (
-        "an unknown policy",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"reconnect\"\nreconnect = \"expnential\"",
-        "did you mean `exponential`?",
-    ),
-    (
-        "nothing that comes back",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"reconnect\"\nreconnect = \"none\"",
-        "nothing comes back|reconnect = \"jittered\"",
-    ),
-    (
-        "a pause above the longest",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"reconnect\"\nreconnect-base = \"2s\"\nreconnect-cap = \"1s\"",
-        "first pause of 2s is longer than the longest of 1s",
-    ),
-    (
-        "a share of no storm",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"reconnect\"\nstorm-share = 50",
-        "`load.storm-share` goes with `load.storm-at`",
-    ),
-    (
-        "a storm after the end",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"reconnect\"\nstorm-at = \"2s\"",
-        "a storm at 2s is not before the end of the cell, after 2s",
-    ),
-    (
-        "another name for an interval",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\ninterval = \"2s\"",
-        "it is called `heartbeat-interval` here",
     ),
     (
         "an unknown behaviour",
@@ -466,7 +408,7 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn every_bad_file_is_told_what_is_wrong() {
     let mut unsaid = Vec::new();
-    for (what, more, said) in BAD {
+    for (what, more, said) in BAD.iter().chain(load::LOAD) {
         let text = match *what {
             "an empty question" => format!("question = \" \"\n{LOAD}"),
             "a question as a number" => format!("question = 5\n{LOAD}"),
