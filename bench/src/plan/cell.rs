@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen::plan::{Behaviour, Comeback};
 use brimful_loadgen::probe::Action;
 use brimful_target::limits::Nofile;
 use indexmap::IndexMap;
@@ -92,6 +92,9 @@ pub struct LoadSetup {
     pub hold: Duration,
     /// What they do.
     pub behaviour: Behaviour,
+    /// Whether they come back.
+    #[serde(default, skip_serializing_if = "Comeback::is_never")]
+    pub comeback: Comeback,
     /// Where they come from.
     pub source: SourceChoice,
 }

@@ -9,6 +9,7 @@ pub mod cell;
 pub mod expect;
 pub mod fault;
 pub mod gate;
+pub mod manners;
 pub mod need;
 pub mod refusal;
 

@@ -1,19 +1,25 @@
 //! The load itself: opens a shard's connections at their intended instants and holds them, closes them when their time
-//! is over, or begins them anew when the kernel gives them up ([`crate::plan::Behaviour`]).
+//! is over, has them talk, or begins them anew when they are gone ([`crate::plan::Behaviour`], [`crate::plan::Comeback`]).
 //!
 //! One thread, one epoll and about [`BYTES_PER_CONNECTION`] bytes of user memory for each connection, so that a
-//! generator of 20,000 weighs less than the server it measures; churn takes 16 bytes more, half-open 8. It never stops at a failure: every errno is counted
-//! by phase, because under load the errno is the diagnosis. It judges nothing.
+//! generator of 20,000 weighs less than the server it measures; churn takes 16 bytes more, half-open 8, one that talks about 70
+//! ([`BYTES_PER_TALKER`] and its entry in a map), and one that is silent beside it nothing. It never stops at a failure: every errno is counted by
+//! phase, because under load the errno is the diagnosis. It judges nothing.
 
+mod answer;
+mod away;
 mod course;
 mod lifetimes;
 mod renewals;
 mod shard;
 mod socket;
+mod storm;
 mod table;
+mod talk;
 mod tally;
 mod timeline;
 mod waiter;
+mod wheel;
 
 use std::io;
 
@@ -23,10 +29,12 @@ use crate::address::{AddressError, Planner};
 use crate::outcome::{LoadOutcome, LoadPoint};
 use crate::plan::LoadPlan;
 
+pub use away::TRIES_MOST;
 pub use renewals::RENEWALS_EACH;
 use shard::Shard;
 pub use table::BYTES_PER_CONNECTION;
 use table::Table;
+pub use talk::BYTES_PER_TALKER;
 use waiter::Waiter;
 
 /// When a load starts and ends, in nanoseconds of the clock that all processes share
@@ -112,7 +120,8 @@ pub enum LoadError {
 /// it should be brief. Stopping within the ramp leaves `attempted` below `requested`.
 ///
 /// A failure in the phase `connect` makes a half-open connection begin anew; one of the generator's own (`socket`,
-/// `bind`) does not, nor does the end of one that was established after all.
+/// `bind`) does not, nor does the end of one that was established after all. Where connections come back, both of the latter do too, but
+/// for the generator's own failure at a first opening.
 ///
 /// The thread is blocked for the whole time. The descriptor limit is used as it is found: raise it before.
 ///

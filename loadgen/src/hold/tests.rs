@@ -13,10 +13,12 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::outcome::{Failure, Phase};
-use crate::plan::{Behaviour, Sources};
+use crate::plan::{Behaviour, Comeback, Sources};
 
 mod churn;
+mod comeback;
 mod half_open;
+mod talking;
 
 /// A bound socket that does not listen yet, on a port of the kernel's choice.
 fn bound(address: &str) -> (Socket, SocketAddr) {
@@ -48,6 +50,9 @@ fn plan(connections: u64, net: u8, destination: SocketAddr) -> LoadPlan {
             skip: vec![],
         },
         destinations: vec![destination],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     }
 }
 
