@@ -38,7 +38,7 @@ mod tests {
 
     fn load(connections: u64, ramp_ms: u64, behaviour: Behaviour) -> LoadSetup {
         let ramp = Duration::from_millis(ramp_ms);
-        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, source: SourceChoice::Auto }
+        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, source: SourceChoice::Auto, ramp_until: None }
     }
 
     fn churn(ms: u64) -> Behaviour {

@@ -2,7 +2,8 @@
 //!
 //! In the order in which data flows: a file's text becomes a [`scenario::Scenario`], its axes a list of
 //! [`cell::Cell`]s ([`matrix`]), each cell concrete addresses ([`topology`]) and a price ([`cost`]), and the limit
-//! that it should meet first ([`predict`]).
+//! that it should meet first ([`predict`]). Which cells a search for the largest healthy load
+//! runs is decided in [`knee`].
 
 pub mod arm;
 pub mod cell;
@@ -28,5 +29,7 @@ pub mod topology;
 pub mod cost;
 
 pub mod predict;
+
+pub mod knee;
 
 mod words;

@@ -82,6 +82,11 @@ fn behaviours(
     if let Some(value) = place(root, "load", "lifetime").filter(|_| !now("churn")) {
         return Err(value.error("`load.lifetime` goes with behaviour = \"churn\""));
     }
+    if let Some(value) = place(root, "load", "ramp-until").filter(|_| now("churn")) {
+        return Err(value
+            .error("`load.ramp-until` goes with a load that stays: one that churns does not rise")
+            .hint("take it out; `brimful knee` finds the rate at which the probe fails"));
+    }
     if now("half-open") && path != Path::Veth {
         let message = "half-open load needs client and server in two namespaces: loopback has no neighbours, so every answer \
                        arrives";
