@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
+use crate::judge::knee::{self, KneeReport};
 use crate::judge::report::Report;
 
 /// A folder that a run writes into.
@@ -50,15 +51,40 @@ impl RunDirectory {
     /// # Errors
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
-        let folder = self.0.join("cells").join(&record.cell.id);
+        self.save_record_in(&format!("cells/{}", record.cell.id), &record.block.to_string(), record)
+    }
+
+    /// Saves the record of a try of a search and its histograms below `cells/ID/tries`, where no report of a run looks
+    /// for the blocks of a cell. Returns the record's path from this folder.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_try(&self, number: usize, name: &str, record: &Record) -> Result<String, Error> {
+        let (folder, file) = (format!("cells/{}/tries", record.cell.id), format!("{number:02}-{name}"));
+        self.save_record_in(&folder, &file, record)?;
+        Ok(format!("{folder}/{file}.json"))
+    }
+
+    fn save_record_in(&self, folder: &str, name: &str, record: &Record) -> Result<(), Error> {
+        let folder = self.0.join(folder);
         fs::create_dir_all(&folder).map_err(|source| Error::File {
             doing: "make the folder",
             path: folder.clone(),
             source,
         })?;
-        write_json(&folder.join(format!("{}.json", record.block)), record)?;
+        write_json(&folder.join(format!("{name}.json")), record)?;
         let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
-        write(&folder.join(format!("{}.hlog", record.block)), &log)
+        write(&folder.join(format!("{name}.hlog")), &log)
+    }
+
+    /// Saves the knees found so far: `knee.json`, `knee.md` and the picture, `knee.svg`.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_knees(&self, report: &KneeReport) -> Result<(), Error> {
+        write_json(&self.0.join("knee.json"), report)?;
+        write(&self.0.join("knee.md"), knee::markdown::render(report).as_bytes())?;
+        write(&self.0.join("knee.svg"), knee::svg::render(report).as_bytes())
     }
 
     /// Saves `report.json`.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod knee;
 mod load;
 mod probe;
 mod progress;
@@ -56,6 +57,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
+        Command::Knee(options) => knee::knee(&options),
         Command::Scenarios(options) => scenarios::scenarios(&options),
         Command::Report(options) => report::report(&options),
         Command::Serve(options) => serve::serve(&options),

@@ -72,7 +72,7 @@ pub(super) fn run(options: &Run) -> Result<ExitStatus, Error> {
     Ok(status)
 }
 
-fn not_here(source: &Source, need: Need) -> Refusal {
+pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
     Refusal::machine(
         format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
         "run brimful as root",

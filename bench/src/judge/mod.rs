@@ -2,7 +2,8 @@
 //! of how a record is made, so that any verdict can be recomputed from a saved record on any machine.
 //!
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
-//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks.
+//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks. `knee` says
+//! what the tries of a search came to.
 
 mod descriptors;
 mod queue;
@@ -21,6 +22,7 @@ pub mod verdict;
 
 pub mod confusion;
 pub mod expect;
+pub mod knee;
 pub mod knobs;
 pub mod report;
 

@@ -32,7 +32,7 @@ pub enum Answer {
 
 /// How far the ends of the interval may lie apart, as a part of the upper one; at least one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct Within {
     /// In hundredths of a per cent, from 1 to 5,000.
     basis_points: u32,
@@ -57,6 +57,20 @@ impl fmt::Display for Within {
         let (whole, rest) = (self.basis_points / 100, self.basis_points % 100);
         let text = format!("{whole}.{rest:02}");
         write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl From<Within> for String {
+    fn from(within: Within) -> Self {
+        within.to_string()
+    }
+}
+
+impl TryFrom<String> for Within {
+    type Error = NoTolerance;
+
+    fn try_from(text: String) -> Result<Self, NoTolerance> {
+        text.parse()
     }
 }
 
@@ -268,14 +282,15 @@ impl Search {
             kinds().filter(|&(load, kind)| kind == Kind::Healthy && first_bad.is_none_or(|bad| load < bad)).last();
         let last_good = kinds().filter(|&(_, kind)| in_favour(kind)).last().map(|(load, _)| load);
         let above = |wanted: Kind| {
-            kinds().find(|&(load, kind)| kind == wanted && last_good.is_none_or(|good| load > good)).map(|(load, _)| load)
+            kinds()
+                .find(|&(load, kind)| kind == wanted && last_good.is_none_or(|good| load > good))
+                .map(|(load, _)| load)
         };
         let (healthy_to, unhealthy_from) = (healthy_to.map(|(load, _)| load), above(Kind::Unhealthy));
         // Above an unhealthy load nobody asks what the generator can do.
         let void_from = above(Kind::Void).filter(|&void| unhealthy_from.is_none_or(|bad| void < bad));
-        let fits = |load: u64| {
-            healthy_to.is_some_and(|low| load <= low) || unhealthy_from.is_some_and(|top| load >= top)
-        };
+        let fits =
+            |load: u64| healthy_to.is_some_and(|low| load <= low) || unhealthy_from.is_some_and(|top| load >= top);
         let odd = self.seen.iter().filter(|&(&load, tally)| tally.kind() != Kind::Void && !fits(load));
         let unsteady =
             odd.map(|(&load, tally)| Unsteady { load, healthy: tally.healthy, unhealthy: tally.unhealthy }).collect();

@@ -111,6 +111,8 @@ mod tests {
         let cell = &cells("matrix.ulimit.nofile = [20_000]", 2_000)[0];
         let most = highest(cell, &poor);
         assert!((2_000..8_000).contains(&most), "{most}");
-        assert!(feasible(&[try_at(cell, most)], &poor).is_empty() && !feasible(&[try_at(cell, most + 1)], &poor).is_empty());
+        assert!(
+            feasible(&[try_at(cell, most)], &poor).is_empty() && !feasible(&[try_at(cell, most + 1)], &poor).is_empty()
+        );
     }
 }

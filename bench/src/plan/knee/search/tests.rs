@@ -153,7 +153,9 @@ fn what_is_always_healthy_is_tried_once() {
 #[test]
 fn a_second_try_that_differs_is_said() {
     let mut search = Search::new(100, within("50%"));
-    for (load, answer) in [(100, Answer::Unhealthy), (60, Answer::Healthy), (70, Answer::Unhealthy), (70, Answer::Healthy)] {
+    for (load, answer) in
+        [(100, Answer::Unhealthy), (60, Answer::Healthy), (70, Answer::Unhealthy), (70, Answer::Healthy)]
+    {
         search.saw(load, answer);
     }
     let knee = search.knee();
