@@ -8,6 +8,12 @@ use crate::judge::report::{Report, RunInfo, SCHEMA_VERSION};
 use crate::store;
 
 pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
+    if options.run.join("knee.json").exists() && !options.run.join("report.json").exists() {
+        return Err(Error::Usage {
+            what: format!("`{}` is the folder of a search for knees, not of a run", options.run.display()),
+            hint: "its answer is in knee.json, knee.md and knee.svg".to_owned(),
+        });
+    }
     let file = if options.run.is_dir() { options.run.join("report.json") } else { options.run.clone() };
     let saved = store::read_report(&file, SCHEMA_VERSION)?;
     let records = store::read_records(file.parent().unwrap_or(Path::new(".")))?;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod carry;
 mod faults;
+mod knee;
 mod leftovers;
 mod stage;
 mod support;

@@ -83,7 +83,7 @@ fn a_load_that_has_enough_opens_no_more_and_goes_on_holding() {
         word
     };
     let held = run_shard_hearing(&ramped, 0, schedule, words.as_fd(), hear, |point| {
-        let mut say = |word: &[u8]| std::io::Write::write_all(&mut &writer, word).unwrap();
+        let say = |word: &[u8]| std::io::Write::write_all(&mut &writer, word).unwrap();
         match heard.get() {
             None if said == 0 && point.held >= 20 => {
                 say(b"e");

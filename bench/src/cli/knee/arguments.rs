@@ -25,11 +25,13 @@ Examples:
   brimful knee origin --only 'somaxconn=128,*' --within 5%
   brimful knee my.toml --max 50000 --format md
 
-One ramp shows about where a cell breaks; then loads around that are tried, each in a fresh sandbox and each for as long as
-failure-threshold probes need, until the ends of the interval are near enough. Healthy means that no probe failed.
+One ramp shows about where a cell breaks. Then loads around that are tried, each in a fresh
+sandbox and for as long as failure-threshold probes need, until the ends of the interval are
+near enough. Healthy means that no probe failed.
 
-Exit status: 0 done, 2 usage or scenario wrong, 3 this machine refuses, 6 the generator could not give any load that says
-something, 7 the target did not start, 130/143 stopped by a signal (what is known is saved).")]
+Exit status: 0 done, 2 usage or scenario wrong, 3 this machine refuses, 6 the generator gave no
+load that says something, 7 the target did not start, 130/143 stopped by a signal (what is known
+is saved).")]
 pub(in crate::cli) struct Knee {
     /// Files, folders of files, or names of built-in scenarios
     #[arg(required = true)]
@@ -40,7 +42,7 @@ pub(in crate::cli) struct Knee {
     /// How near the last healthy and the first unhealthy load are to be
     #[arg(long, value_name = "PERCENT", default_value_t = Within::DEFAULT)]
     pub(in crate::cli) within: Within,
-    /// The most connections tried [default: the scenario's; a quarter beyond the foretold knee where that is more, but not above four times the scenario's]
+    /// The most connections tried [default: the scenario's, or a quarter beyond a foretold knee that is farther, up to four times as many]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4_000_000))]
     pub(in crate::cli) max: Option<u64>,
     /// Where to write; must be new or empty [default: brimful-out/knee-NAME-TIME]

@@ -115,8 +115,8 @@ impl Session<'_> {
         let Wanted { cell, highest, .. } = course.wanted;
         if let Some(cell) = ramp(cell, *highest) {
             progress.trying("ramp to", *highest);
-            let Some(record) = self.one(&cell, course, "ramp", progress)? else { return Ok(()) };
-            let (record, _) = record;
+            let Some((record, _)) = self.one(&cell, course, "ramp", progress)? else { return Ok(()) };
+            report.host.clone_from(&record.host);
             if let Some(hint) = knee::hint(&record, &judge(&record)) {
                 course.ramp = Some(hint);
                 course.search.hint(hint);
@@ -125,8 +125,9 @@ impl Session<'_> {
         }
         while let Some(load) = course.search.next() {
             progress.trying("try", load);
-            let Some(done) = self.one(&try_at(cell, load), course, &load.to_string(), progress)? else { break };
-            let (record, path) = done;
+            let done = self.one(&try_at(cell, load), course, &load.to_string(), progress)?;
+            let Some((record, path)) = done else { break };
+            report.host.clone_from(&record.host);
             let seen = Seen { load, verdict: judge(&record), record: path };
             course.search.saw(load, seen.answer());
             progress.judged(load, &seen.verdict, &course.search.knee());

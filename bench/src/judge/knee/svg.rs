@@ -19,6 +19,8 @@ const HEAD: f64 = 46.0;
 const AXIS: f64 = 44.0;
 /// The legend.
 const FOOT: f64 = 30.0;
+/// Room for the number at the end of a bar.
+const NUMBER: f64 = 80.0;
 /// The longest name beside a bar, in characters, at seven pixels each.
 const LONGEST_NAME: usize = 40;
 /// Steps of an axis, at least; at most twice as many and a half.
@@ -132,20 +134,22 @@ fn row(out: &mut String, cell: &CellKnee, bar: Bar, y: f64) {
     }
     let mut end = open;
     if bar.endless && cell.knee.healthy_to.is_some() {
-        let (from, tip) = (open + 3.0, open + 12.0);
-        out.push_str(&format!(
-            "<path class=\"tip\" d=\"M{from:.1} {:.1} L{tip:.1} {middle:.1} L{from:.1} {:.1} Z\"/>",
-            middle - 5.0,
-            middle + 5.0
-        ));
-        end = tip;
+        out.push_str(&arrow(open + 3.0, middle));
+        end += 12.0;
     }
-    let end = end.max(bar.foretold.map_or(0.0, x)) + 8.0;
+    // Beyond a mark that would cross the number, but beside the bar where the mark is far away.
+    let crossed = bar.foretold.map(x).filter(|mark| (end..end + NUMBER).contains(mark));
+    let end = crossed.unwrap_or(end) + 8.0;
     out.push_str(&format!(
         "<text class=\"ink\" x=\"{end:.1}\" y=\"{:.1}\">{}</text></g>\n",
         middle + 4.5,
         escaped(&notes::knee(cell))
     ));
+}
+
+fn arrow(x: f64, middle: f64) -> String {
+    let (tip, top, bottom) = (x + 9.0, middle - 5.0, middle + 5.0);
+    format!("<path class=\"tip\" d=\"M{x:.1} {top:.1} L{tip:.1} {middle:.1} L{x:.1} {bottom:.1} Z\"/>")
 }
 
 fn legend(out: &mut String, y: f64) {
@@ -154,14 +158,16 @@ fn legend(out: &mut String, y: f64) {
         format!("<rect class=\"{class}\" x=\"{x}\" y=\"{:.1}\" width=\"18\" height=\"10\"/>", y - 9.0)
     };
     out.push_str(&format!(
-        "{}{}{}{}<line class=\"mark\" x1=\"430\" y1=\"{:.1}\" x2=\"430\" y2=\"{:.1}\"/>{}\n",
+        "{}{}{}{}<line class=\"mark\" x1=\"492\" y1=\"{:.1}\" x2=\"492\" y2=\"{:.1}\"/>{}{}{}\n",
         rect(16.0, "good"),
         text(40.0, "healthy"),
         rect(110.0, "open"),
         text(134.0, "from the last healthy try to the first unhealthy"),
         y - 12.0,
         y + 3.0,
-        text(438.0, "foretold from the settings")
+        text(500.0, "foretold"),
+        arrow(580.0, y - 4.0),
+        text(597.0, "no end was found")
     ));
 }
 

@@ -278,9 +278,8 @@ impl Search {
         let against = |kind: Kind| matches!(kind, Kind::Unhealthy | Kind::Mixed);
         let in_favour = |kind: Kind| matches!(kind, Kind::Healthy | Kind::Mixed);
         let first_bad = kinds().find(|&(_, kind)| against(kind)).map(|(load, _)| load);
-        let healthy_to =
-            kinds().filter(|&(load, kind)| kind == Kind::Healthy && first_bad.is_none_or(|bad| load < bad)).last();
-        let last_good = kinds().filter(|&(_, kind)| in_favour(kind)).last().map(|(load, _)| load);
+        let healthy_to = kinds().rfind(|&(load, kind)| kind == Kind::Healthy && first_bad.is_none_or(|bad| load < bad));
+        let last_good = kinds().rfind(|&(_, kind)| in_favour(kind)).map(|(load, _)| load);
         let above = |wanted: Kind| {
             kinds()
                 .find(|&(load, kind)| kind == wanted && last_good.is_none_or(|good| load > good))
