@@ -27,7 +27,7 @@ timeout = "300ms"
 nofile = [64]
 "#;
 const KNEE: u64 = 50;
-/// Descriptors that this test's own parent may have left open.
+/// The closed form counts the most that a server has open before its first connection; some have two fewer.
 const SLACK: u64 = 2;
 
 fn command(folder: &Path) -> Command {

@@ -103,8 +103,7 @@ impl Session<'_> {
         progress.finish();
         report.interrupted = self.interrupt.seen().is_some();
         self.show(&report)?;
-        let all_void = report.cells.iter().all(|cell| !cell.tries.is_empty() && !cell.says_something());
-        if all_void && !report.cells.is_empty() {
+        if report.is_void() {
             status = status.worse(ExitStatus::GeneratorBound);
         }
         Ok(self.interrupt.seen().map_or(status, |signal| status.worse(signal.into())))

@@ -47,6 +47,15 @@ pub struct KneeReport {
     pub cells: Vec<CellKnee>,
 }
 
+impl KneeReport {
+    /// Whether cells were tried and nothing can be said of any: every try was void.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        let void = |cell: &CellKnee| !cell.tries.is_empty() && !cell.says_something();
+        !self.cells.is_empty() && self.cells.iter().all(void)
+    }
+}
+
 /// What the load of a cell is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

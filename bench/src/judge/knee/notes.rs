@@ -11,12 +11,15 @@ pub(super) fn headline(report: &KneeReport) -> Vec<String> {
     let mut lines = match report.cells.as_slice() {
         [] => vec!["No cell was tried.".to_owned()],
         [one] => vec![sentence(one)],
-        many => vec![format!(
-            "{} of {} have a knee in the range that was tried, to within {} where no note says otherwise.",
-            many.iter().filter(|cell| cell.knee.healthy_to.is_some() && cell.knee.unhealthy_from.is_some()).count(),
-            counted(many.len() as u64, "cell"),
-            report.within
-        )],
+        many => {
+            let found = many.iter().filter(|cell| cell.knee.healthy_to.is_some() && cell.knee.unhealthy_from.is_some());
+            let (found, all) = (found.count(), counted(many.len() as u64, "cell"));
+            let have = if found == 1 { "has" } else { "have" };
+            vec![format!(
+                "{found} of {all} {have} a knee in the range that was tried, to within {} where no note says otherwise.",
+                report.within
+            )]
+        }
     };
     if report.interrupted {
         lines.push("The search was broken off by a signal; what is here is partial.".to_owned());

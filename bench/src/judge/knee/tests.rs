@@ -97,6 +97,19 @@ fn a_generator_that_ends_bounds_the_knee_from_below_only() {
 }
 
 #[test]
+fn a_search_is_void_where_nothing_can_be_said_of_any_cell() {
+    let broken = World { connections: 5, ..descriptors(4_096) };
+    let mut record = broken.record();
+    record.probe.samples.clear();
+    let seen = [Seen { load: 5, verdict: judge(&record), record: String::new() }];
+    let knee = Knee { void_from: Some(5), ..Knee::default() };
+    let void = CellKnee::gather(&record.cell, record.knobs.clone(), 5, knee, None, &seen);
+    assert!(report(vec![void.clone(), void.clone()]).is_void());
+    assert!(!report(vec![void, knee_of(descriptors(1_024), "base", 2_000, 9_999)]).is_void());
+    assert!(!report(Vec::new()).is_void());
+}
+
+#[test]
 fn a_rate_is_told_in_a_second() {
     let mut cell = knee_of(descriptors(1_024), "base", 2_000, 9_999);
     (cell.unit, cell.opened_over_ns) = (Unit::PerSecond, 4 * SECOND);
