@@ -23,6 +23,8 @@ use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod rising;
+
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
@@ -113,6 +115,8 @@ pub struct Gathered {
     pub early_ends: Vec<EarlyEnd>,
     /// The load, merged.
     pub load: LoadOutcome,
+    /// When it was told to rise no further, in nanoseconds since the start.
+    pub enough_at_ns: Option<u64>,
     /// Load shards without an account.
     pub missing_shards: Vec<u32>,
     /// Every probe.
@@ -150,7 +154,7 @@ pub fn run(
     let t0_ns = stage.start()?;
     stage.gathered.setup = since(began, t0_ns);
     show(Live::Step("running"));
-    stage.watch(cell, show)?;
+    stage.watch(cell, layout, show)?;
     let over = monotonic_ns();
     show(Live::Step("tearing down"));
     stage.finish(show)?;
@@ -287,9 +291,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Listens until the hold and the health check are over, or a signal comes.
-    fn watch(&mut self, cell: &Cell, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
+    fn watch(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
         let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
-        let held = after(cell.duration());
         let deadline = after(cell.duration() + cell.probe.timeout * PROBE_ATTEMPTS + cell.probe.period + PATIENCE);
         let mut probe_done = false;
         loop {
@@ -299,6 +302,7 @@ impl<'a> Stage<'a> {
                 return Ok(());
             }
             let now = monotonic_ns();
+            let held = self.end_ns(cell, now);
             if probe_done && now >= held {
                 return Ok(());
             }
@@ -316,6 +320,7 @@ impl<'a> Stage<'a> {
                 Heard::Said(Said::Sample(sample)) => {
                     show(Live::Probe(sample.clone()));
                     self.gathered.samples.push(sample);
+                    self.rise_no_further(cell, layout);
                 }
                 Heard::Said(Said::Point(point)) => {
                     self.points.insert(key.shard, point);

@@ -43,8 +43,8 @@ mod tests {
 
     fn load(connections: u64, ramp_ms: u64, behaviour: Behaviour) -> LoadSetup {
         let ramp = Duration::from_millis(ramp_ms);
-        let comeback = Comeback::default();
-        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, comeback, source: SourceChoice::Auto }
+        let (comeback, source) = (Comeback::default(), SourceChoice::Auto);
+        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, comeback, source, ramp_until: None }
     }
 
     fn churn(ms: u64) -> Behaviour {

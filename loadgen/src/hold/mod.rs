@@ -113,6 +113,15 @@ pub enum LoadError {
     },
 }
 
+/// What a word that has come asks of a running load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Open no more than there are, and go on with those.
+    Enough,
+    /// End.
+    End,
+}
+
 /// Opens the connections of one shard and holds them until the schedule ends or `stop` becomes ready: readable,
 /// hung up or in error, as a pipe does when its writer says a word or dies. Nothing is read from `stop`.
 ///
@@ -134,12 +143,31 @@ pub fn run_shard(
     stop: BorrowedFd<'_>,
     on_point: impl FnMut(LoadPoint),
 ) -> Result<Held, LoadError> {
+    run_shard_hearing(plan, shard, schedule, stop, || Word::End, on_point)
+}
+
+/// The same for a load that can be told [`Word::Enough`]: each time `words` is ready, `hear` is asked which word came.
+/// It must take all that is to be read, or the same word is heard again. After *enough* `attempted` stays below
+/// `requested`; everything else goes on, the closing and renewing of what is there too.
+///
+/// # Errors
+/// As [`run_shard`].
+pub fn run_shard_hearing(
+    plan: &LoadPlan,
+    shard: u32,
+    schedule: Schedule,
+    words: BorrowedFd<'_>,
+    mut hear: impl FnMut() -> Word,
+    on_point: impl FnMut(LoadPoint),
+) -> Result<Held, LoadError> {
     let planner = Planner::new(plan)?;
     if shard >= plan.shards {
         return Err(AddressError::NoSuchShard { shard, shards: plan.shards }.into());
     }
-    let mut load = Shard::new(plan, &planner, shard, schedule, stop, on_point)?;
-    load.run()?;
+    let mut load = Shard::new(plan, &planner, shard, schedule, words, on_point)?;
+    while load.run()? && hear() == Word::Enough {
+        load.open_no_more();
+    }
     Ok(load.finish())
 }
 

@@ -94,11 +94,11 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         })
     }
 
-    /// Opens and holds until the schedule ends or the stop descriptor is ready.
+    /// Opens and holds until the stop descriptor is ready, which is true, or else the schedule ends. Can be called again.
     ///
     /// # Errors
     /// When waiting fails.
-    pub(super) fn run(&mut self) -> Result<(), LoadError> {
+    pub(super) fn run(&mut self) -> Result<bool, LoadError> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let now_ns = self.do_due();
@@ -109,9 +109,15 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
             let until_ns = if ended { now_ns } else { self.wake_ns() };
             self.waiter.wait(until_ns, now_ns, &mut events)?;
             if self.see(&mut events) || ended {
-                return self.see_the_rest(&mut events);
+                self.see_the_rest(&mut events)?;
+                return Ok(!ended);
             }
         }
+    }
+
+    /// Leaves what is still planned unopened.
+    pub(super) fn open_no_more(&mut self) {
+        self.next = None;
     }
 
     /// The outcome, with the connections still open.

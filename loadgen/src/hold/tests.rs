@@ -72,6 +72,45 @@ fn run_until(plan: &LoadPlan, mut enough: impl FnMut(LoadPoint) -> bool) -> Held
     held.unwrap()
 }
 
+#[test]
+fn a_load_that_has_enough_opens_no_more_and_goes_on_holding() {
+    let (_listener, address) = listening("127.88.13.200:0", 4_096);
+    let ramped = LoadPlan { ramp: Duration::from_secs(20), ..plan(2_000, 13, address) };
+    let (words, writer) = pipe().unwrap();
+    let now = monotonic_ns();
+    let schedule = Schedule { t0_ns: now, hold_until_ns: Some(now + 15_000_000_000) };
+    let (mut said, mut after, heard) = (0, 0, std::cell::Cell::new(None));
+    let hear = || {
+        let mut word = [0];
+        std::io::Read::read_exact(&mut &words, &mut word).unwrap();
+        let word = if word == *b"e" { Word::Enough } else { Word::End };
+        heard.set(Some(word));
+        word
+    };
+    let held = run_shard_hearing(&ramped, 0, schedule, words.as_fd(), hear, |point| {
+        let say = |word: &[u8]| std::io::Write::write_all(&mut &writer, word).unwrap();
+        match heard.get() {
+            None if said == 0 && point.held >= 20 => {
+                say(b"e");
+                said = point.attempted;
+            }
+            Some(Word::Enough) => {
+                after += 1;
+                // The ramp would have opened 30 in this time.
+                if after == 3 {
+                    say(b"!");
+                }
+            }
+            _ => {}
+        }
+    })
+    .unwrap();
+    assert_eq!(heard.get(), Some(Word::End), "it went on after the first word");
+    let outcome = &held.outcome;
+    assert_eq!((outcome.requested, outcome.held), (2_000, outcome.attempted));
+    assert!((said..said + 10).contains(&outcome.attempted), "{} at the word, {} at the end", said, outcome.attempted);
+}
+
 fn failures(held: &Held) -> Vec<(Phase, &str, u64)> {
     held.outcome.failures.iter().map(|Failure { phase, errno, count }| (*phase, errno.as_str(), *count)).collect()
 }

@@ -80,8 +80,9 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
             count: f.count,
         }),
     );
-    // A signal, or a target that ended, cuts a load short without any fault of its own.
-    let cut_short = record.interrupted || !record.target.early_ends.is_empty();
+    // A signal, a target that ended, or a ramp that was to end early, cuts a load short without any fault of its own.
+    let told = record.load.stopped_rising_at_ns.is_some();
+    let cut_short = told || record.interrupted || !record.target.early_ends.is_empty();
     if load.attempted < load.requested && !cut_short {
         found.push(Shortfall::NotAttempted { attempted: load.attempted, requested: load.requested });
     }

@@ -76,6 +76,7 @@ impl World {
                 plan: self.load_plan(),
                 outcome: self.load_outcome(established),
                 missing_shards: Vec::new(),
+                stopped_rising_at_ns: None,
             },
             probe: ProbeRecord { plan: probe_plan(), samples },
             evidence: Evidence {
@@ -180,6 +181,7 @@ impl World {
                 behaviour: Behaviour::Idle,
                 comeback: Comeback::default(),
                 source: SourceChoice::Auto,
+                ramp_until: None,
             },
             probe: ProbeSetup {
                 action: plan.action,

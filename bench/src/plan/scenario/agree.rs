@@ -101,6 +101,11 @@ fn behaviours(
         }
     }
     comebacks(root, load, manners, matrix)?;
+    if let Some(value) = place(root, "load", "ramp-until").filter(|_| now("churn")) {
+        return Err(value
+            .error("`load.ramp-until` goes with a load that stays: one that churns does not rise")
+            .hint("take it out; `brimful knee` finds the rate at which the probe fails"));
+    }
     if now("half-open") && path != Path::Veth {
         return Err(error(root, "load", "behaviour", NO_NEIGHBOURS.to_owned()).hint(WRITE_VETH));
     }

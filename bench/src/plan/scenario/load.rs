@@ -29,6 +29,7 @@ const LOAD: Keys = Keys {
         "storm-at",
         "storm-share",
         "source",
+        "ramp-until",
     ],
     later: &["rate", "destinations"],
     elsewhere: &[
@@ -39,6 +40,8 @@ const LOAD: Keys = Keys {
         ("backoff", "reconnect"),
     ],
 };
+/// What can end a ramp.
+const RAMP_UNTIL: &[&str] = &["unhealthy"];
 /// The shortest life of a churned connection: below it the generator's own clock shows.
 const SHORTEST_LIFE: Duration = Duration::from_millis(1);
 
@@ -58,7 +61,13 @@ pub(super) fn read(root: &Section<'_>) -> Result<(LoadSetup, Manners), ScenarioE
         behaviour,
         comeback: manners.comeback(),
         source: section.word("source", SOURCE, &[])?,
+        ramp_until: section.value("ramp-until").map(|value| value.word(RAMP_UNTIL, &[])).transpose()?,
     };
+    if let Some(value) = section.value("ramp-until").filter(|_| load.ramp.is_zero()) {
+        return Err(value
+            .error_at_key("`load.ramp-until` needs a ramp to end, and `load.ramp` is zero")
+            .hint("write ramp = \"20s\", slow against the probe's period"));
+    }
     if load.ramp.is_zero() && load.hold.is_zero() {
         return Err(section.error("`load.ramp` and `load.hold` are both zero, so a cell would last no time at all"));
     }
