@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
 use crate::judge::gate::{GATE_VERSION, GateAnswer};
+use crate::judge::knee::{self, KneeReport};
 use crate::judge::report::forms::{hlog, markdown};
 use crate::judge::report::{Report, SCHEMA_VERSION};
 
@@ -59,6 +60,27 @@ impl RunDirectory {
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
         save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
+    }
+
+    /// Saves the record of a try of a search and its histograms below `cells/ID/tries`, where no report of a run looks
+    /// for the blocks of a cell. Returns the record's path from this folder.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_try(&self, number: usize, name: &str, record: &Record) -> Result<String, Error> {
+        let (folder, file) = (format!("cells/{}/tries", record.cell.id), format!("{number:02}-{name}"));
+        save(record, &self.0.join(&folder), &file)?;
+        Ok(format!("{folder}/{file}.json"))
+    }
+
+    /// Saves the knees found so far: `knee.json`, `knee.md` and the picture, `knee.svg`.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_knees(&self, report: &KneeReport) -> Result<(), Error> {
+        write_json(&self.0.join("knee.json"), report)?;
+        write(&self.0.join("knee.md"), knee::markdown::render(report).as_bytes())?;
+        write(&self.0.join("knee.svg"), knee::svg::render(report).as_bytes())
     }
 
     /// Saves a record that came to nothing and is to be repeated: `cells/ID/void/BLOCK-ATTEMPT.json` and `.hlog`. Whoever reads the

@@ -75,7 +75,7 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// The backlog passed to `listen(2)`, in connections. The kernel keeps min(backlog, `net.core.somaxconn`) and holds one more.
     pub backlog: u32,
-    /// The path that answers 200; any other path answers 404.
+    /// The path that answers 200. `/bytes/N` answers 200 with `N` bytes (64 MiB at most); any other path answers 404.
     pub health_path: String,
     /// A second listener for health checks alone; `None` serves them on `listen`. `listen` answers `health_path` in both
     /// cases, and both draw on the same descriptors: at `EMFILE` neither can accept.

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Run(Run),
     /// Parse scenarios, print every cell with its cost, and refuse what this machine cannot do
     Check(Check),
+    /// Search for the largest load at which the probe stays healthy, for each cell
+    Knee(super::knee::arguments::Knee),
     /// The built-in scenarios
     Scenarios(Scenarios),
     /// Judge a saved run again and render it

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod compare;
 mod gate;
+mod knee;
 mod load;
 mod merge;
 mod probe;
@@ -61,6 +62,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
+        Command::Knee(options) => knee::knee(&options),
         Command::Scenarios(options) => scenarios::scenarios(&options),
         Command::Report(options) => report::report(&options),
         Command::Merge(options) => merge::merge(&options),

@@ -14,6 +14,12 @@ use crate::plan::matrix::Choice;
 use crate::store::{self, RunDirectory};
 
 pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
+    if options.run.join("knee.json").exists() && !options.run.join("report.json").exists() {
+        return Err(Error::Usage {
+            what: format!("`{}` is the folder of a search for knees, not of a run", options.run.display()),
+            hint: "its answer is in knee.json, knee.md and knee.svg".to_owned(),
+        });
+    }
     let mut saved = store::read_run(&options.run)?;
     if let Some(glob) = &options.cell {
         choose(glob, &mut saved.records, &mut saved.report.missing)?;

@@ -85,6 +85,10 @@ pub struct LoadRecord {
     pub outcome: LoadOutcome,
     /// Shards that ended without a report.
     pub missing_shards: Vec<u32>,
+    /// When it was told to rise no further, in nanoseconds since the start of the cell, because the health check had failed
+    /// as often as its threshold allows; it then stood at [`LoadOutcome::attempted`]. `None` where it rose to its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_rising_at_ns: Option<u64>,
 }
 
 /// The health check.

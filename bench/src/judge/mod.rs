@@ -4,6 +4,7 @@
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
 //! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks; `gather` makes
 //! one run of several, `compare` sets two reports side by side by the tests of `stats`, and `gate` says whether that is good enough.
+//! `knee` says what the tries of a search came to.
 
 mod descriptors;
 mod page;
@@ -25,6 +26,7 @@ mod numbers;
 
 pub mod confusion;
 pub mod expect;
+pub mod knee;
 pub mod knobs;
 pub mod report;
 pub mod tuning;

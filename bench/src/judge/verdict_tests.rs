@@ -323,13 +323,21 @@ fn a_generator_out_of_ports_makes_the_cell_void_and_blames_nobody() {
     assert_eq!(verdict.ruled_out, []);
 }
 
+/// A load whose heartbeats, each four seconds, were sent so late.
+fn beats(record: &mut Record, late_ns: u64) {
+    let interval = std::time::Duration::from_secs(4);
+    record.load.plan.behaviour = brimful_loadgen::plan::Behaviour::Heartbeat { interval, share_percent: 10 };
+    (0..200).for_each(|_| record.load.outcome.heartbeat_lag.record(late_ns));
+}
+
 #[test]
 fn every_shortfall_of_the_generator_voids_the_cell_and_next_to_one_does_not() {
     type Change = fn(&mut Record);
-    let void: [Change; 7] = [
+    let void: [Change; 8] = [
         |r| r.load.missing_shards.push(1),
         |r| r.load.outcome.attempted -= 1,
         |r| (0..200).for_each(|_| r.load.outcome.lag.record(400 * MS)),
+        |r| beats(r, 210 * MS),
         |r| r.probe.samples.clear(),
         |r| fail_from(r, 9, Outcome::LocalError),
         |r| {
@@ -345,7 +353,8 @@ fn every_shortfall_of_the_generator_voids_the_cell_and_next_to_one_does_not() {
         assert_eq!((verdict.outcome, verdict.cause), (CellOutcome::Void, Some(GeneratorBound)), "{i}");
         assert!(verdict.cure.is_some(), "{i}");
     }
-    let sound: [Change; 5] = [
+    let sound: [Change; 6] = [
+        |r| beats(r, 190 * MS),
         |r| (0..100).for_each(|_| r.load.outcome.lag.record(400 * MS)),
         |r| {
             r.interrupted = true;

@@ -15,6 +15,7 @@ mod netlink;
 pub mod observe;
 pub mod preflight;
 pub mod process;
+mod reap;
 mod sys;
 mod sysctl;
 pub mod worker;

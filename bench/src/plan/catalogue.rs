@@ -30,6 +30,7 @@ const LIST: &[Embedded] = embed![
     "backlog-app-small",
     "backlog-sysctl-ignored",
     "accept-dead",
+    "knee-accept-queue",
     "accept-throttled",
     "accept-slow-cpu",
     "block-loop",

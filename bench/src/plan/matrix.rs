@@ -1,7 +1,5 @@
 //! From a scenario to its cells: the product of the axes, what is excluded, and one readable id each.
 
-use std::time::Duration;
-
 use brimful_target::limits::Nofile;
 use globset::{Glob, GlobMatcher};
 use indexmap::IndexMap;
@@ -12,8 +10,9 @@ use super::arm::ARM;
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
 use super::knob::{parse_nofile, parse_time, print_nofile};
+use super::manners::Manners;
 use super::refusal::Refusal;
-use super::scenario::{Scenario, behaviour, together};
+use super::scenario::{Scenario, together};
 use super::words::{grouped, quoted};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
@@ -27,23 +26,34 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         ids(&scenario.axes, &rows).map_err(|error| vec![Refusal::scenario(error.to_string(), "vary fewer knobs")])?;
     let cells = rows.iter().zip(ids).map(|(row, id)| {
         let mut cell = base(scenario, id);
+        // Axes come in any order, so a behaviour is made of its settings when all of them are known.
+        let mut manners = scenario.manners.clone();
         for ((axis, settings), &index) in scenario.axes.iter().zip(&settings).zip(row) {
             let Some(setting) = settings.get(index) else { continue };
             cell.knobs.insert(axis.knob.clone(), setting.clone());
             if axis.knob == ARM {
                 continue;
             }
-            apply(&mut cell, &axis.knob, &setting.set, scenario.lifetime)
+            apply((&mut cell, &mut manners), &axis.knob, &setting.set)
                 .map_err(|what| not_applied(&axis.knob, &what))?;
         }
-        put_on_arm(&mut cell, scenario, nofile_hard)?;
+        put_on_arm((&mut cell, &mut manners), scenario, nofile_hard)?;
+        cell.load.behaviour = manners.behaviour().map_err(|what| not_applied("load.behaviour", &what))?;
+        cell.load.comeback = manners.comeback();
+        if !scenario.arms.is_empty() {
+            together(&cell)?;
+        }
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
 }
 
 /// What the cell's arm sets, after the matrix: the two never speak of one knob. The cell's knobs name the arm alone.
-fn put_on_arm(cell: &mut Cell, scenario: &Scenario, nofile_hard: u64) -> Result<(), Refusal> {
+fn put_on_arm(
+    (cell, manners): (&mut Cell, &mut Manners),
+    scenario: &Scenario,
+    nofile_hard: u64,
+) -> Result<(), Refusal> {
     let Some(KnobValue::Word(name)) = cell.knobs.get(ARM).map(|setting| setting.asked.clone()) else { return Ok(()) };
     let Some(arm) = scenario.arms.iter().find(|arm| arm.name == name) else { return Ok(()) };
     for (knob, value) in &arm.set {
@@ -54,9 +64,9 @@ fn put_on_arm(cell: &mut Cell, scenario: &Scenario, nofile_hard: u64) -> Result<
                 ..refusal
             })?
             .set;
-        apply(cell, knob, &set, scenario.lifetime).map_err(|what| not_applied(knob, &what))?;
+        apply((cell, manners), knob, &set).map_err(|what| not_applied(knob, &what))?;
     }
-    together(cell)
+    Ok(())
 }
 
 /// A choice of cells. The glob may use short names as ids do (`*nofile=1024`) or full ones (`*ulimit.nofile=1024*`); with full
@@ -152,8 +162,8 @@ fn setting(knob: &str, asked: &KnobValue, clamp: bool, nofile_hard: u64) -> Resu
     Ok(KnobSetting { set: print_nofile(lowered), clamped_because: Some(machine), ..as_asked })
 }
 
-/// Puts one value where the run will look for it. `lifetime` is that of a load that churns.
-fn apply(cell: &mut Cell, knob: &str, value: &KnobValue, lifetime: Option<Duration>) -> Result<(), String> {
+/// Puts one value where the run will look for it, or into what the load's behaviour will be made of.
+fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobValue) -> Result<(), String> {
     if let Some(sysctl) = knob.strip_prefix("sysctl.") {
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
@@ -173,7 +183,15 @@ fn apply(cell: &mut Cell, knob: &str, value: &KnobValue, lifetime: Option<Durati
         "target.reuseport-stuck" => plan.reuseport_stuck = number(value)?,
         "target.leak-one-in" => plan.leak_one_in = number(value)?,
         "target.cpu" => cell.target.cpu_percent = Some(number(value)?),
-        "load.behaviour" => cell.load.behaviour = behaviour(&value.to_string(), lifetime)?,
+        "load.behaviour" => manners.name = word(value)?,
+        "load.heartbeat-interval" => manners.interval = parse_time(value)?,
+        "load.heartbeat-share" => manners.share_percent = number(value)?,
+        "load.read-rate" => manners.read_rate = Some(number(value)?),
+        "load.reconnect" => manners.policy = Some(word(value)?),
+        "load.reconnect-base" => manners.base = parse_time(value)?,
+        "load.reconnect-cap" => manners.cap = parse_time(value)?,
+        "load.storm-at" => manners.storm_at = Some(parse_time(value)?),
+        "load.storm-share" => manners.storm_share = number(value)?,
         "load.connections" => cell.load.connections = number(value)?,
         "load.source" => cell.load.source = word(value)?,
         _ => return Err("no part of a cell answers to this name".to_owned()),
@@ -202,6 +220,8 @@ fn not_applied(knob: &str, what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use brimful_loadgen::plan::Behaviour;
     use brimful_target::{Accept, OnEmfile};
     use proptest::prelude::*;
@@ -274,11 +294,30 @@ mod tests {
     }
 
     #[test]
+    fn a_behaviour_is_made_of_what_other_axes_say() {
+        use brimful_loadgen::plan::{Policy, Storm};
+        let matrix = "hold = \"9s\"\nread-rate = 7\nreconnect = \"linear\"\nstorm-at = \"1s\"\n[matrix.load]\n\
+                      behaviour = [\"idle\", \"heartbeat\", \"slow-reader\"]\nheartbeat-interval = [\"2s\"]\nheartbeat-share = [5]\n\
+                      storm-share = [50]\nreconnect-base = [\"10ms\"]\nreconnect-cap = [\"1s\"]\n";
+        let text = format!("question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\n{matrix}");
+        let scenario = Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+        let cells = expand(&scenario, 1_024).unwrap();
+        let (idle, beats, slow) = (&cells[0].load, &cells[1].load, &cells[2].load);
+        assert_eq!((idle.behaviour, idle.comeback.is_never()), (Behaviour::Idle, true));
+        let interval = Duration::from_secs(2);
+        assert_eq!(beats.behaviour, Behaviour::Heartbeat { interval, share_percent: 5 });
+        assert_eq!((beats.comeback.policy, beats.comeback.base), (Policy::Linear, Duration::from_millis(10)));
+        assert_eq!(beats.comeback.storm, Some(Storm { at: Duration::from_secs(1), share_percent: 50 }));
+        assert_eq!((slow.behaviour, slow.comeback.is_never()), (Behaviour::SlowReader { rate: 7 }, true));
+    }
+
+    #[test]
     fn every_knob_of_the_table_that_is_no_sysctl_can_be_applied() {
         for knob in all().filter(|knob| !matches!(knob.scope, Scope::NetworkNamespace | Scope::HostWide)) {
             let mut cell = base(&scenario(""), String::new());
-            let error = apply(&mut cell, knob.name, &KnobValue::Word("\0".into()), None);
-            assert_ne!(error.unwrap_err(), "no part of a cell answers to this name", "{}", knob.name);
+            let mut manners = Manners::default();
+            let applied = apply((&mut cell, &mut manners), knob.name, &KnobValue::Word("\0".into()));
+            assert_ne!(applied, Err("no part of a cell answers to this name".to_owned()), "{}", knob.name);
         }
     }
 

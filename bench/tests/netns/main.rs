@@ -6,6 +6,7 @@ mod bad_input;
 mod blocks;
 mod carry;
 mod faults;
+mod knee;
 mod leftovers;
 mod stage;
 mod support;

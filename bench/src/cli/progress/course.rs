@@ -46,7 +46,9 @@ pub(super) struct Running {
     /// When it began, set-up included.
     since: Duration,
     /// What is being done.
-    pub(super) step: &'static str,
+    step: &'static str,
+    /// How many of its processes are gone, and of how many, once it ends.
+    gone: Option<(usize, usize)>,
     /// The load.
     pub(super) load: LoadPoint,
     /// The listener's queue and the target's descriptors.
@@ -127,6 +129,7 @@ impl Course {
             planned,
             since: now,
             step: "",
+            gone: None,
             load: LoadPoint::default(),
             table: Glance::default(),
             probes: Probes::default(),
@@ -198,15 +201,28 @@ impl Course {
     }
 }
 
+/// What a cell does that a signal has ended.
+pub(super) const STOPPING: &str = "stopping, because of a signal";
+
 impl Running {
     /// Time since the start instant, as far as it was heard of; zero during set-up.
     pub(super) fn clock(&self) -> Duration {
         Duration::from_nanos(self.clock_ns)
     }
 
+    /// What is being done, in words.
+    pub(super) fn doing(&self) -> String {
+        match self.gone {
+            Some((gone, of)) => format!("{}, {gone} of {of} processes gone", self.step),
+            None => self.step.to_owned(),
+        }
+    }
+
     fn live(&mut self, live: Live) {
         match live {
             Live::Step(step) => self.step = step,
+            Live::Stopping => self.step = STOPPING,
+            Live::Gone { gone, of } => self.gone = Some((gone, of)),
             Live::Load(point) => {
                 self.clock_ns = self.clock_ns.max(point.at_ns);
                 self.held.add(point.at_ns, point.held);

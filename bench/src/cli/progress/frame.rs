@@ -172,7 +172,7 @@ fn stage(cell: &Running) -> String {
     let (clock, planned) = (cell.clock(), cell.planned);
     let of = format!("{:.1} s of {}", clock.min(planned).as_secs_f64(), span(planned));
     if clock.is_zero() {
-        cell.step.to_owned()
+        cell.doing()
     } else if clock >= planned {
         format!("{of}, ending")
     } else {

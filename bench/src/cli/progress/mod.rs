@@ -71,6 +71,9 @@ impl Progress {
         match &self.shown {
             Shown::Picture(hand) => hand.change(|course| course.live(id, live)),
             Shown::Lines(course) => {
+                if let Live::Stopping = live {
+                    say(&plain::stopping(&cell.id));
+                }
                 let mut course = course.lock().unwrap_or_else(PoisonError::into_inner);
                 course.live(id, live);
                 let overall = course.overall(now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::course::{Overall, Running};
+use super::course::{Overall, Running, STOPPING};
 use super::frame::{block, number};
 use super::line::{Line, Tone};
 use crate::judge::words::count;
@@ -20,7 +20,7 @@ pub(super) fn begins(cell: &Running, overall: &Overall) -> String {
 pub(super) fn stands(cell: &Running, overall: &Overall) -> String {
     let number = number(cell, overall);
     if cell.clock().is_zero() {
-        return format!("{number}{}", cell.step);
+        return format!("{number}{}", cell.doing());
     }
     let mut line = format!(
         "{number}{:.0} s: held {} of {}",
@@ -51,6 +51,11 @@ pub(super) fn stands(cell: &Running, overall: &Overall) -> String {
     }
     add(format!("probes passed {} of {}", count(cell.probes.passed), count(cell.probes.sent)));
     line
+}
+
+/// A signal has asked for its end.
+pub(super) fn stopping(cell: &str) -> String {
+    format!("{cell}: {STOPPING}; once more ends it at once")
 }
 
 /// A cell ended as `became` says, after so long. Also what stays of it above a display.

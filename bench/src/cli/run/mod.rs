@@ -87,7 +87,7 @@ fn wish(options: &Options) -> Result<Wish, Error> {
     })
 }
 
-fn not_here(source: &Source, need: Need) -> Refusal {
+pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
     Refusal::machine(
         format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
         "run brimful as root",

@@ -1,7 +1,7 @@
 //! The generator did not keep its plan, or ran into its own limits: the cell is void, and the target is not blamed. Pure.
 
 use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::plan::Sources;
+use brimful_loadgen::plan::{Behaviour, Sources};
 use brimful_loadgen::probe::Sample;
 
 use super::super::view::View;
@@ -12,7 +12,7 @@ use super::{Finding, ProofLine};
 /// Lateness below this is never held against the load, in nanoseconds: one reading of the evidence, and a tenth of the shortest time-out a kubelet knows.
 const LAG_FLOOR_NS: u64 = 100_000_000;
 
-/// Beyond the floor the 99th percentile may be this fraction of the ramp: the mean rate is then off by at most so much.
+/// Beyond the floor the 99th percentile may be this fraction of the ramp, or of a heartbeat's interval: the mean rate is then off by at most so much.
 const LAG_OF_RAMP: u64 = 20;
 
 /// Local failures up to one connection in this many change no table that holds thousands; they are not held against it either.
@@ -35,6 +35,8 @@ pub(crate) enum Shortfall {
     Local { phase: Phase, errno: String, count: u64 },
     /// It opened connections later than planned.
     LoadLate { p99_ns: u64, allowed_ns: u64 },
+    /// It sent heartbeats later than planned.
+    HeartbeatsLate { p99_ns: u64, allowed_ns: u64 },
     /// No probe ended.
     NoProbe,
     /// The prober could not even try.
@@ -78,8 +80,9 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
             count: f.count,
         }),
     );
-    // A signal, or a target that ended, cuts a load short without any fault of its own.
-    let cut_short = record.interrupted || !record.target.early_ends.is_empty();
+    // A signal, a target that ended, or a ramp that was to end early, cuts a load short without any fault of its own.
+    let told = record.load.stopped_rising_at_ns.is_some();
+    let cut_short = told || record.interrupted || !record.target.early_ends.is_empty();
     if load.attempted < load.requested && !cut_short {
         found.push(Shortfall::NotAttempted { attempted: load.attempted, requested: load.requested });
     }
@@ -88,6 +91,13 @@ pub(crate) fn shortfalls(view: &View<'_>) -> Vec<Shortfall> {
     // Without a ramp every connection is due at the start, and lateness is only the time it takes.
     if ramp_ns > 0 && p99_ns > allowed_ns {
         found.push(Shortfall::LoadLate { p99_ns, allowed_ns });
+    }
+    if let Behaviour::Heartbeat { interval, .. } = record.load.plan.behaviour {
+        let p99_ns = load.heartbeat_lag.quantile(0.99);
+        let allowed_ns = LAG_FLOOR_NS.max(nanos(interval) / LAG_OF_RAMP);
+        if p99_ns > allowed_ns {
+            found.push(Shortfall::HeartbeatsLate { p99_ns, allowed_ns });
+        }
     }
     let samples = &record.probe.samples;
     if samples.is_empty() && !cut_short {
@@ -130,6 +140,7 @@ pub(crate) fn may_pass(shortfalls: &[Shortfall]) -> bool {
         Shortfall::MissingShards(_)
         | Shortfall::NotAttempted { .. }
         | Shortfall::LoadLate { .. }
+        | Shortfall::HeartbeatsLate { .. }
         | Shortfall::NoProbe
         | Shortfall::ProbeLate { .. }
         | Shortfall::HostBusy { .. } => true,
@@ -179,6 +190,11 @@ impl Shortfall {
                 "load.lag_ns.p99",
                 format!("{}, allowed {}", time(*p99_ns), time(*allowed_ns)),
                 "connections were opened later than planned",
+            ),
+            Self::HeartbeatsLate { p99_ns, allowed_ns } => ProofLine::new(
+                "load.heartbeat_lag.p99",
+                format!("{}, allowed {}", time(*p99_ns), time(*allowed_ns)),
+                "heartbeats were sent later than planned",
             ),
             Self::NoProbe => ProofLine::new("probe.sent", "0", "no probe ended"),
             Self::ProbeLocal { count, message } => ProofLine::new(

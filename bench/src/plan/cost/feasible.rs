@@ -256,6 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn a_million_fits_a_machine_that_has_the_files_and_the_memory_for_it() {
+        let million = format!(
+            "target.listen = \"127.0.0.1:1100\"\ntarget.shards = 53\nload.behaviour = \"heartbeat\"\nload.heartbeat-share = 1\n{}",
+            "matrix.ulimit.nofile = [19_900]"
+        );
+        let large = Machine { file_max: 2_466_183, ..machine() };
+        assert_eq!(feasible(&cells(&million, 1_000_000), &large), []);
+        let price = cost(&cells(&million, 1_000_000)[0], &large).unwrap();
+        assert_eq!((price.target_processes, price.load_processes, price.target_descriptors), (53, 51, 18_884));
+        // Each of the two that lack names the largest number that fits, and that one does.
+        let lacking = Machine { memory_available_bytes: 6 << 30, ..machine() };
+        let said: Vec<String> =
+            feasible(&cells(&million, 1_000_000), &lacking).iter().map(|r| r.what.clone()).collect();
+        assert!(
+            said[0].contains("at most 761,795 connections") && said[1].contains("at most 998,652 connections"),
+            "{said:#?}"
+        );
+        assert_eq!(feasible(&cells(&million, 761_795), &lacking), []);
+    }
+
+    #[test]
     fn a_clamped_cell_from_a_larger_machine_is_refused_on_a_smaller() {
         let refusal =
             one(&cells("matrix.ulimit.nofile = [\"1024:20_000\"]", 10), &Machine { nofile_hard: 4_096, ..machine() });

@@ -23,7 +23,8 @@ pub(super) mod limits {
     pub(in crate::plan) use super::nofile::MOST as NOFILE_MOST;
     pub(in crate::plan) use super::table::{
         ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, BEHAVIOUR, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST,
-        EXTRA_FDS_MOST, LEAK_MOST, ON_EMFILE, REUSEPORT_MOST, SOURCE,
+        EXTRA_FDS_MOST, HEARTBEAT_LEAST, LEAK_MOST, ON_EMFILE, PAUSE_LEAST, READ_RATE_MOST, RECONNECT, REUSEPORT_MOST,
+        SHARE, SOURCE,
     };
 }
 

@@ -15,8 +15,6 @@ mod probe;
 mod reader;
 mod target;
 
-use std::time::Duration;
-
 use toml::de::DeTable;
 
 use self::error::Source;
@@ -27,13 +25,13 @@ use super::cell::{LoadSetup, Path, ProbeSetup, TargetSetup};
 use super::expect::Expectation;
 use super::fault::Fault;
 use super::gate::Gate;
+use super::manners::Manners;
 use super::need::Need;
 use super::refusal::Refusal;
 use super::words::grouped;
 
 pub(super) use agree::together;
 pub use error::{Place, ScenarioError};
-pub(super) use load::behaviour;
 
 /// The largest file taken, in bytes; the longest of the catalogue has a hundredth of it.
 const MAX_FILE: usize = 256 * 1024;
@@ -61,8 +59,8 @@ pub struct Scenario {
     pub target: TargetSetup,
     /// The load, before any axis has changed it.
     pub load: LoadSetup,
-    /// How long a churned connection lives, for cells whose load churns.
-    pub lifetime: Option<Duration>,
+    /// What the behaviours of the load go by, whichever a cell has.
+    pub manners: Manners,
     /// The health check.
     pub probe: ProbeSetup,
     /// Versions that are run side by side; the first axis is their names. Empty for most scenarios.
@@ -127,11 +125,11 @@ impl Scenario {
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
-        let (load, lifetime) = load::read(&root)?;
+        let (load, manners) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;
         let arms = arms::read(&root)?;
         let matrix = matrix::read(&root, &arms)?;
-        agree::check(&root, path, &target, (&load, lifetime), &matrix, &arms)?;
+        agree::check(&root, path, &target, (&load, &manners), &matrix, &arms)?;
         let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
         let gate = gate::read(&root, &matrix)?;
         let matrix::Matrix { axes, clamp, exclude, .. } = matrix;
@@ -145,7 +143,7 @@ impl Scenario {
             faults,
             target,
             load,
-            lifetime,
+            manners,
             probe,
             arms,
             axes,
