@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::aa::Aa;
 use super::compare::Compare;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Compare(Compare),
     /// Hold a run to a baseline and to ceilings; exit with 4 when it fails, with 5 when it is not settled
     Gate(Gate),
+    /// Run one thing under two labels, to learn how much of a difference this machine makes by itself
+    Aa(Aa),
     /// Run the target server alone
     Serve(Serve),
     /// Open and hold connections against a server on loopback

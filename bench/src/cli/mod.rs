@@ -1,5 +1,6 @@
 //! The command line: parse, dispatch, print the error and its hint. Data goes to standard output, everything else to standard error.
 
+mod aa;
 mod arguments;
 mod check;
 mod compare;
@@ -68,6 +69,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Merge(options) => merge::merge(&options),
         Command::Compare(options) => compare::compare(&options),
         Command::Gate(options) => gate::gate(&options),
+        Command::Aa(options) => aa::aa(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),

@@ -85,6 +85,9 @@ impl fmt::Display for Metric {
     }
 }
 
+/// What a gate looks at whatever anybody says: no time-out can hide from them.
+pub const ALWAYS: [Metric; 2] = [Metric::FailureRate, Metric::RestrictedMean];
+
 /// The metrics of a gate that names none: those that no time-out can hide from, and the tail.
 pub const DEFAULT_METRICS: [Metric; 3] = [Metric::FailureRate, Metric::RestrictedMean, Metric::P99];
 
@@ -118,6 +121,12 @@ impl Default for Gate {
 }
 
 impl Gate {
+    /// The metrics that are tested, those that always are among them, in the order in which metrics are shown.
+    #[must_use]
+    pub fn tested(&self) -> Vec<Metric> {
+        Metric::ALL.into_iter().filter(|metric| ALWAYS.contains(metric) || self.metrics.contains(metric)).collect()
+    }
+
     /// How far a metric may move for the worse.
     #[must_use]
     pub fn tolerance_of(&self, metric: Metric) -> f64 {

@@ -11,9 +11,6 @@ use super::{
 };
 use crate::plan::gate::{Gate, Metric};
 
-/// Metrics that are always looked at: no time-out can hide from them.
-const ALWAYS: [Metric; 2] = [Metric::FailureRate, Metric::RestrictedMean];
-
 /// Compares two sides by the metrics, the cells and the tolerances of `rules`. Failure rate and restricted mean are always among the metrics.
 ///
 /// Blocks are paired by their number. A void block is no data, and so is its partner.
@@ -52,7 +49,7 @@ pub fn compare(base: &Side<'_>, head: &Side<'_>, rules: &Gate, question: Questio
             of_head: (*of_head).to_owned(),
         });
     }
-    let metrics = metrics(rules);
+    let metrics = rules.tested();
     let family = family(common.len(), &metrics);
     let mut cells: Vec<CellComparison> = common.iter().map(|cell| of_cell(cell, rules, &metrics)).collect();
     conclude(&mut cells, &family, question);
@@ -86,11 +83,6 @@ pub fn compare(base: &Side<'_>, head: &Side<'_>, rules: &Gate, question: Questio
         new,
         cells,
     })
-}
-
-/// The metrics of a gate, those that always count among them, in the order in which metrics are shown.
-fn metrics(rules: &Gate) -> Vec<Metric> {
-    Metric::ALL.into_iter().filter(|metric| ALWAYS.contains(metric) || rules.metrics.contains(metric)).collect()
 }
 
 fn family(cells: usize, metrics: &[Metric]) -> Family {

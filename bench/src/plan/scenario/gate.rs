@@ -11,7 +11,7 @@ use super::matrix::{Matrix, leaves};
 use super::reader::{Keys, Section, Value};
 use crate::plan::arm::ARM;
 use crate::plan::axis::{self, Axis};
-use crate::plan::gate::{DEFAULT_METRICS, Gate, Metric};
+use crate::plan::gate::{ALWAYS, DEFAULT_METRICS, Gate, Metric};
 use crate::plan::knob::limits::CONNECTIONS_MOST;
 use crate::plan::order::BLOCKS_MOST;
 use crate::plan::words::{nearest, quoted};
@@ -22,8 +22,6 @@ const GATE: Keys = Keys {
     elsewhere: &[("metric", "metrics"), ("only", "cells"), ("threshold", "ceiling"), ("thresholds", "ceiling")],
 };
 
-/// What a gate looks at whatever a file says: no time-out can hide from them.
-const ALWAYS: [Metric; 2] = [Metric::FailureRate, Metric::RestrictedMean];
 /// The fewest blocks: one has nothing to be compared with.
 const BLOCKS_LEAST: u64 = 2;
 /// The largest tolerance of what is compared by ratio and is better when it is less, in percent: a hundred times as much.

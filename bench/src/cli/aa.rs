@@ -1,0 +1,122 @@
+//! `brimful aa`: one thing under two labels, to learn how much of a difference this machine makes by itself.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::rules::{Form, Rules};
+use super::run::{Here, Prepared, Wish, prepare, run_prepared};
+use super::{look, put, say, sources};
+use crate::error::{Error, ExitStatus};
+use crate::judge::compare::{Question, Side};
+use crate::judge::gate::{self as judge, markdown, text};
+use crate::judge::stats::blocks_for;
+use crate::live::interrupt::Interrupt;
+use crate::live::machine;
+use crate::plan::arm::Arm;
+use crate::plan::gate::Gate;
+use crate::plan::matrix::Choice;
+use crate::plan::order::{BLOCKS_MOST, SEED_MOST};
+use crate::store::RunDirectory;
+
+/// The two labels.
+const LABELS: [&str; 2] = ["a", "b"];
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful aa smoke
+  brimful aa my.toml --blocks 20 --beside baseline
+
+Both arms are the same, so a gate between them ought to pass: where it fails, the noise of this
+machine is larger than the tolerance, and no gate on it can be trusted. Without --blocks as many
+are run as the comparisons take.
+Exit status: 0 pass, 4 fail, 5 not settled.")]
+pub(super) struct Aa {
+    /// A file, or the name of a built-in scenario; its [arms] are put aside
+    scenario: String,
+    /// Run every cell N times under each label
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(BLOCKS_MOST)))]
+    blocks: Option<u32>,
+    /// The seed of the order, to repeat a run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=SEED_MOST))]
+    seed: Option<u64>,
+    /// Where to write; must be new or empty [default: brimful-out/aa-NAME-TIME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write into a folder that is not empty
+    #[arg(long)]
+    force: bool,
+    /// Put the answer beside the report of an earlier run as well, for a gate that takes it for a baseline
+    #[arg(long, value_name = "RUN")]
+    beside: Option<PathBuf>,
+    #[command(flatten)]
+    rules: Rules,
+    /// The form
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// Lines instead of a progress display, also on a terminal
+    #[arg(long)]
+    plain: bool,
+}
+
+pub(super) fn aa(options: &Aa) -> Result<ExitStatus, Error> {
+    let beside = options.beside.as_deref().map(RunDirectory::open).transpose()?;
+    let found = sources::find(std::slice::from_ref(&options.scenario))?;
+    let [source] = found.as_slice() else {
+        return Err(Error::Usage {
+            what: format!("`{}` is several scenarios, and an A/A is of one", options.scenario),
+            hint: "name one of its files".to_owned(),
+        });
+    };
+    let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    let rules = options.rules.over(source.scenario.gate.clone().unwrap_or_default());
+    let arms = LABELS.map(|label| Arm { name: label.to_owned(), set: Vec::new() }).to_vec();
+    let wish = |blocks| Wish { arms: arms.clone(), ..Wish::blocks(blocks, options.seed) };
+    let blocks = match options.blocks {
+        Some(blocks) => blocks,
+        None => blocks_for(comparisons(&prepare(source, &wish(1), &machine)?, &rules)?),
+    };
+    let prepared = prepare(source, &wish(blocks), &machine)?;
+    let directory = RunDirectory::create(&out(options, &source.scenario.name), options.force)?;
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    let here = Here { machine: &machine, interrupt: &interrupt, plain: options.plain, verify: true };
+    let ran = run_prepared(&prepared, &directory, here)?;
+    say(&format!("saved in {}", directory.path().display()));
+    if interrupt.seen().is_some() {
+        return Ok(ran.status);
+    }
+    let [a, b] = LABELS.map(|label| Side::arm(&ran.report, label));
+    let answer = judge::gate(&a?, &b?, &rules, Question::Same)?;
+    directory.save_aa(&answer)?;
+    if let Some(beside) = beside {
+        beside.save_aa(&answer)?;
+    }
+    put(&match options.format {
+        Form::Text => text::render(&answer, look()),
+        Form::Md => markdown::render(&answer),
+        Form::Json => format!("{}\n", serde_json::to_string_pretty(&answer).unwrap_or_default()),
+    });
+    Ok(ran.status.worse(answer.answer.into()))
+}
+
+/// How many comparisons the A/A is of: the cells of one label that the rules name, by the metrics.
+fn comparisons(prepared: &Prepared, rules: &Gate) -> Result<usize, Error> {
+    let choice =
+        rules.cells.as_deref().map(Choice::new).transpose().map_err(|refusal| Error::Refused(vec![refusal]))?;
+    let first = prepared.cells.len() / LABELS.len();
+    let named = prepared.cells.iter().take(first).filter(|cell| {
+        let without_arm = cell.id.split_once(',').map_or("base", |(_, rest)| rest);
+        let asked = cell.knobs.iter().map(|(name, knob)| (name, &knob.asked));
+        choice.as_ref().is_none_or(|choice| choice.fits(without_arm, asked))
+    });
+    Ok(named.count() * rules.tested().len())
+}
+
+fn out(options: &Aa, name: &str) -> PathBuf {
+    options.out.clone().unwrap_or_else(|| {
+        let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        Path::new("brimful-out").join(format!("aa-{name}-{time}"))
+    })
+}
