@@ -69,6 +69,14 @@ impl RunDirectory {
         write_json(&self.0.join("report.json"), report)
     }
 
+    /// Saves `report.html`.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_html(&self, page: &str) -> Result<(), Error> {
+        write(&self.0.join("report.html"), page.as_bytes())
+    }
+
     /// Adds a line, with the time (RFC 3339, UTC) before it, to `run.log`.
     ///
     /// # Errors

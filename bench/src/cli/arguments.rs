@@ -54,6 +54,18 @@ pub(super) enum Format {
     Json,
 }
 
+/// The form of a report on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people, at a terminal
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// For people, in a browser: one page that needs nothing else
+    Html,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -128,13 +140,14 @@ pub(super) enum ScenarioCommand {
 #[command(after_help = "\
 Examples:
   brimful report brimful-out/origin-20261123T120000Z
-  brimful report brimful-out/origin-20261123T120000Z --format json | jq '.cells[].verdict.cause'")]
+  brimful report brimful-out/origin-20261123T120000Z --format json | jq '.cells[].verdict.cause'
+  brimful report brimful-out/origin-20261123T120000Z --format html > report.html")]
 pub(super) struct Report {
     /// A folder that `brimful run` wrote, or the report.json in it
     pub(super) run: PathBuf,
     /// The form
     #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
+    pub(super) format: Form,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod load;
+mod pages;
 mod probe;
 mod progress;
 mod report;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::arguments::Report as Options;
+use super::arguments::{Form, Format, Report as Options};
 use crate::error::{Error, ExitStatus};
 use crate::judge::report::{Report, RunInfo, SCHEMA_VERSION};
 use crate::store;
@@ -29,6 +29,10 @@ pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
     let mut report = Report::build(info, &records, &planned);
     // What was never run has no record; only the saved report knows of it.
     report.missing = saved.missing;
-    super::show(&report, options.format);
+    match options.format {
+        Form::Text => super::show(&report, Format::Text),
+        Form::Json => super::show(&report, Format::Json),
+        Form::Html => super::put(&super::pages::html(&report, &records)),
+    }
     Ok(ExitStatus::Done)
 }

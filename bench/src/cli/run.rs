@@ -185,6 +185,7 @@ impl Session<'_> {
         };
         let report = Report::build(info, records, self.cells);
         self.directory.save_report(&report)?;
+        self.directory.save_html(&super::pages::html(&report, records))?;
         super::show(&report, options.format);
         say(&format!("saved in {}", self.directory.path().display()));
         Ok(report)

@@ -16,6 +16,7 @@ use crate::plan::gate::Gate;
 mod build;
 mod evidence;
 mod headline;
+pub mod html;
 mod merge;
 mod rows;
 mod stats;

@@ -1,0 +1,185 @@
+//! What made a difference, and what was predicted beside what was measured. Pure.
+
+use std::collections::BTreeMap;
+
+use super::super::Report;
+use super::super::told;
+use super::markup::{Markup, Path};
+use super::words::{knob_name, typed};
+use crate::judge::foretold::Foretold;
+use crate::judge::knobs::{Change, KnobEffect};
+use crate::judge::words::{count, counted};
+
+/// Pairs that are drawn one by one; more are a bar.
+const MOST_PAIRS: u64 = 24;
+/// Changes that are listed for a knob; the rest is in `report.json`.
+const MOST_CHANGES: usize = 12;
+/// Ways to a healthy cell that are shown.
+const MOST_WAYS: usize = 4;
+
+/// The smallest changes that cure, the one for most cells first.
+pub(super) fn cures(report: &Report) -> Markup {
+    let mut m = Markup::default();
+    let sick = report.smallest_cures.len() as u64;
+    if sick == 0 || report.cells.len() < 2 {
+        return m;
+    }
+    let mut ways: BTreeMap<String, (u64, Markup)> = BTreeMap::new();
+    for way in report.smallest_cures.iter().flat_map(|c| &c.cures) {
+        let (times, words) = ways.entry(way.words()).or_default();
+        *times += 1;
+        if *times == 1 {
+            for (i, change) in way.changes.iter().enumerate() {
+                words.raw(if i == 0 { "" } else { " <span class=\"and\">and</span> " });
+                knob_name(words, &change.knob);
+                words.raw(" <b>").text(&typed(&change.from)).raw(" <span class=\"to\">→</span> ");
+                words.text(&typed(&change.to)).raw("</b>");
+            }
+        }
+    }
+    let mut ways: Vec<(u64, Markup)> = ways.into_values().collect();
+    ways.sort_by_key(|(times, _)| std::cmp::Reverse(*times));
+    m.raw("<div class=\"cures\"><h2>Smallest change that cures</h2>");
+    if ways.is_empty() {
+        m.raw("<p>None in this run: no other cell is healthy.</p></div>\n");
+        return m;
+    }
+    m.raw("<ul>");
+    for (times, words) in ways.iter().take(MOST_WAYS) {
+        m.raw("<li>").add(words).raw(" <small>cures ");
+        m.text(&format!("{} of {}", count(*times), counted(sick, "cell"))).raw("</small></li>");
+    }
+    m.raw("</ul>");
+    if ways.len() > MOST_WAYS {
+        m.raw("<p><small>").text(&format!("and {} more, in report.json", ways.len() - MOST_WAYS)).raw("</small></p>");
+    }
+    let hopeless = report.smallest_cures.iter().filter(|c| c.cures.is_empty()).count() as u64;
+    if hopeless > 0 {
+        m.raw("<p><small>none for ").text(&counted(hopeless, "cell")).raw("</small></p>");
+    }
+    m.raw("</div>\n");
+    m
+}
+
+/// What each knob made of the run.
+pub(super) fn effects(report: &Report, number_of: &dyn Fn(&str) -> Option<usize>) -> Markup {
+    let mut m = Markup::default();
+    let mut effects: Vec<&KnobEffect> = report.knob_effects.iter().filter(|e| e.pairs + e.given_alike > 0).collect();
+    if effects.is_empty() {
+        return m;
+    }
+    effects.sort_by_key(|e| std::cmp::Reverse(e.changed.saturating_mul(1_000).checked_div(e.pairs).unwrap_or(0)));
+    m.raw("<section id=\"difference\"><h2>What made a difference</h2>\n<p class=\"how\">For each knob, every pair of cells ");
+    m.raw("that differ in nothing else: a full box where outcome or cause changed with it.</p>\n<div class=\"effects\">");
+    let told = told::differences(report);
+    for effect in effects {
+        m.raw("<div class=\"effect\"><h3>");
+        knob_name(&mut m, &effect.knob);
+        m.raw("</h3>").add(&pairs(effect)).raw("<p>");
+        let words = told.iter().find(|(knob, _)| *knob == effect.knob).map_or(String::new(), |(_, words)| words.clone());
+        m.text(&words).raw("</p>");
+        changes(&mut m, effect, number_of);
+        m.raw("</div>\n");
+    }
+    m.raw("</div></section>\n");
+    m
+}
+
+fn pairs(effect: &KnobEffect) -> Markup {
+    let mut m = Markup::default();
+    let share = |n: u64| n as f64 / effect.pairs.max(1) as f64;
+    m.raw("<svg class=\"pairs\" viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"");
+    m.text(&format!("{} of {} changed", effect.changed, counted(effect.pairs, "pair"))).raw("\">");
+    let (mut yes, mut no) = (Path::default(), Path::default());
+    if effect.pairs <= MOST_PAIRS {
+        // Boxes of one size in all rows, so that few pairs look like few.
+        let wide = 1.0 / MOST_PAIRS as f64;
+        for i in 0..effect.pairs {
+            let from = i as f64 * wide;
+            let path = if i < effect.changed { &mut yes } else { &mut no };
+            path.go(from + 0.002, 0.08).across(from + wide * 0.78).down(0.92).across(from + 0.002).close();
+        }
+    } else {
+        yes.go(0.0, 0.08).across(share(effect.changed)).down(0.92).across(0.0).close();
+        no.go(share(effect.changed), 0.08).across(1.0).down(0.92).across(share(effect.changed)).close();
+    }
+    m.path("yes", &yes).path("no", &no).raw("</svg>");
+    m
+}
+
+fn changes(m: &mut Markup, effect: &KnobEffect, number_of: &dyn Fn(&str) -> Option<usize>) {
+    if effect.changes.is_empty() {
+        return;
+    }
+    m.raw("<details><summary>").text(&counted(effect.changes.len() as u64, "pair")).raw(" that changed</summary>");
+    m.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Pairs that changed\">");
+    m.raw("<table><caption>Pairs of cells that differ in this knob alone</caption>");
+    m.raw("<thead><tr><th>from</th><th>became</th><th>to</th><th>became</th></tr></thead><tbody>");
+    for change in effect.changes.iter().take(MOST_CHANGES) {
+        let Change { from, to, from_value, to_value, before, after } = change;
+        m.raw("<tr><td>");
+        link(m, &typed(from_value), number_of(from));
+        m.raw("</td><td>").name(before).raw("</td><td>");
+        link(m, &typed(to_value), number_of(to));
+        m.raw("</td><td>").name(after).raw("</td></tr>");
+    }
+    m.raw("</tbody></table></div>");
+    if effect.changes.len() > MOST_CHANGES {
+        m.raw("<p><small>and ").text(&count((effect.changes.len() - MOST_CHANGES) as u64));
+        m.raw(" more, in report.json</small></p>");
+    }
+    m.raw("</details>");
+}
+
+fn link(m: &mut Markup, text: &str, cell: Option<usize>) {
+    match cell {
+        Some(i) => m.raw("<a href=\"#cell-").number(i as u64).raw("\">").text(text).raw("</a>"),
+        None => m.text(text),
+    };
+}
+
+/// What was predicted before the run and where it was met, once for cells that say the same.
+pub(super) fn predictions(report: &Report) -> Markup {
+    let mut m = Markup::default();
+    let mut lines: Vec<(&Foretold, u64)> = Vec::new();
+    for foretold in report.cells.iter().filter_map(|cell| cell.prediction.as_ref()) {
+        match lines.iter_mut().find(|(line, _)| *line == foretold) {
+            Some((_, cells)) => *cells += 1,
+            None => lines.push((foretold, 1)),
+        }
+    }
+    if lines.is_empty() {
+        return m;
+    }
+    let asked = report.cells.iter().map(|c| c.load.requested).max().unwrap_or(0);
+    let most = lines.iter().map(|(f, _)| f.predicted.at_connections.max(f.met_between.map_or(0, |b| b.1)));
+    let end = most.max().unwrap_or(0).max(asked).max(1);
+    m.raw("<section id=\"predicted\"><h2>Predicted, and measured</h2>\n<p class=\"how\">Computed from the knobs before the run: ");
+    m.raw("the connection that meets the first limit (<b class=\"diamond\"></b>). Measured: between which two readings it was met ");
+    m.raw("(<b class=\"span\"></b>). The line is the load, from none to ").text(&counted(end, "connection")).raw(".</p>\n");
+    for (foretold, cells) in lines {
+        m.raw("<div class=\"foretold\">").add(&ruler(foretold, end)).raw("<p>");
+        m.raw(match foretold.agrees {
+            Some(true) => "<b class=\"agrees\">As predicted.</b> ",
+            Some(false) => "<b class=\"differs\">Not as predicted.</b> ",
+            None => "<b>Not told.</b> ",
+        });
+        m.text(&foretold.words()).text(&format!(", in {}", counted(cells, "cell"))).raw("</p></div>\n");
+    }
+    m.raw("</section>\n");
+    m
+}
+
+fn ruler(foretold: &Foretold, end: u64) -> Markup {
+    let mut m = Markup::default();
+    let at = |n: u64| n as f64 / end as f64;
+    m.raw("<svg class=\"ruler\" role=\"img\" aria-label=\"").text(&foretold.words()).raw("\">");
+    m.raw("<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"50%\" y2=\"50%\"/>");
+    if let Some((from, to)) = foretold.met_between {
+        let from = at(from);
+        m.raw("<rect class=\"met\" y=\"25%\" height=\"50%\" x=\"").percent(from).raw("\" width=\"");
+        m.percent((at(to) - from).max(0.004)).raw("\"/>");
+    }
+    m.raw("<use href=\"#k-diamond\" y=\"50%\" x=\"").percent(at(foretold.predicted.at_connections)).raw("\"/></svg>");
+    m
+}
