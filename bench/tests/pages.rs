@@ -123,8 +123,7 @@ impl Page {
             .cells
             .iter()
             .map(|cell| {
-                let mut telling =
-                    self.records.iter().filter(|r| r.cell.id == cell.id && r.block == cell.told_by_block);
+                let mut telling = self.records.iter().filter(|r| r.cell.id == cell.id && r.block == cell.told_by_block);
                 telling.next().filter(|_| self.with_details).map_or(0, |r| r.probe.samples.len())
             })
             .collect();

@@ -12,7 +12,9 @@ const MOST_WAYS: usize = 3;
 /// The last section of the page.
 pub(super) fn again(report: &Report, details: &[Detail]) -> Markup {
     let mut m = Markup::default();
-    m.raw("<section id=\"again\"><h2>How to run it again</h2>\n<pre tabindex=\"0\">").text(&command(report)).raw("</pre>\n");
+    m.raw("<section id=\"again\"><h2>How to run it again</h2>\n<pre tabindex=\"0\">")
+        .text(&command(report))
+        .raw("</pre>\n");
     m.raw("<div class=\"two\"><div><h3>Where it ran</h3><dl class=\"facts\">");
     let host = &report.host;
     for (what, fact) in [

@@ -74,10 +74,10 @@ fn numbers(m: &mut Markup, cell: &CellReport) {
         ("99th percentile", quantile(probe.latency_ns.p99)),
     ];
     all.extend(probe.restricted_mean_ns.map(|ns| ("mean, a time-out counted as its deadline", time(ns))));
-    all.push((
-        "liveness restarts after",
-        probe.would_restart_at_s.map_or_else(|| "never".to_owned(), |s| format!("{s:.1} s")),
-    ));
+    all.push(match probe.would_restart_at_s {
+        Some(s) => ("until liveness restarts it", format!("{s:.1} s")),
+        None => ("restart by liveness", "none".to_owned()),
+    });
     if load.pending > 0 && load.held == 0 {
         all.push(("half-open at the end", format!("{} of {}", count(load.pending), count(load.requested))));
     } else {
@@ -118,9 +118,11 @@ fn figures(m: &mut Markup, cell: &CellReport, sight: Sight<'_>) {
 fn settings(m: &mut Markup, cell: &CellReport) {
     m.raw("<div class=\"two\">");
     if !cell.knobs.is_empty() {
-        m.raw("<div><h4>Settings</h4><table class=\"plain\"><caption>Each knob, as the kernel gave it</caption><tbody>");
+        m.raw(
+            "<div><h4>Settings</h4><table class=\"plain\"><caption>Each knob, as the kernel gave it</caption><tbody>",
+        );
         for (knob, value) in &cell.knobs {
-            m.raw("<tr><th scope=\"row\">").name(knob).raw("</th><td>");
+            m.raw("<tr><th scope=\"row\">").text(knob).raw("</th><td>");
             reading(m, value);
             m.raw("</td></tr>");
         }
@@ -149,7 +151,9 @@ fn blocks(m: &mut Markup, cell: &CellReport) {
     m.raw("<h4>").text(&counted(cell.blocks.len() as u64, "block")).raw("</h4>\n");
     m.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Blocks\"><table class=\"blocks\">");
     m.raw("<caption>The cell, run again and again; the figures show block ").number(cell.told_by_block);
-    m.raw("</caption><thead><tr><th scope=\"col\">block</th><th scope=\"col\">outcome</th><th scope=\"col\">cause</th>");
+    m.raw(
+        "</caption><thead><tr><th scope=\"col\">block</th><th scope=\"col\">outcome</th><th scope=\"col\">cause</th>",
+    );
     m.raw("<th scope=\"col\">passed</th><th scope=\"col\">median</th><th scope=\"col\">p99</th>");
     m.raw("<th scope=\"col\">restart</th><th scope=\"col\">held</th><th scope=\"col\">began</th></tr></thead><tbody>");
     for block in &cell.blocks {

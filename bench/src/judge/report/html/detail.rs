@@ -13,7 +13,7 @@ use crate::evidence::record::Record;
 use crate::evidence::series::Series;
 use crate::judge::spans::known;
 use crate::judge::view::View;
-use crate::judge::words::count;
+use crate::judge::words::{count, counted};
 
 /// Points kept of a series.
 const MOST_POINTS: usize = 160;
@@ -21,8 +21,6 @@ const MOST_POINTS: usize = 160;
 const STRETCHES: usize = 120;
 /// Probes kept one by one; of more, those that fall together are one mark.
 const MOST_PROBES: usize = 240;
-/// Counters kept of those whose names a rule set chooses.
-const MOST_NAMED: usize = 4;
 
 /// Counters of the server's namespace that tell of lost handshakes, in the order in which they are drawn.
 const TELLING: [&str; 11] = [
@@ -165,10 +163,8 @@ impl Detail {
     fn count(&mut self, view: &View<'_>) {
         let drops = view.queue.as_ref().and_then(|q| q.drops);
         let counters = &view.record.evidence.server.counters;
-        let named = counters.iter().filter(|(name, series)| name.starts_with("nftables.") && series.delta() > 0);
         let told = TELLING.iter().filter_map(|&name| Some((name, counters.get(name)?)));
-        let all = drops.map(|series| ("sk_drops", series)).into_iter().chain(told);
-        for (name, series) in all.chain(named.map(|(name, s)| (name.as_str(), s)).take(MOST_NAMED)) {
+        for (name, series) in drops.map(|series| ("sk_drops", series)).into_iter().chain(told) {
             let Some(series) = known(series) else { continue };
             let short = name.rsplit_once('.').filter(|_| !name.starts_with("nf")).map_or(name, |(_, last)| last);
             match series.delta() {
@@ -176,6 +172,32 @@ impl Detail {
                 total => self.grew(short, total, series),
             }
         }
+        let rules = counters.iter().filter(|(name, series)| name.starts_with("nftables.") && series.delta() > 0);
+        self.rules(&rules.collect::<Vec<_>>());
+    }
+
+    /// The rules of a packet filter that were met, together: their names are whatever a rule set chose, and so is their number.
+    fn rules(&mut self, met: &[(&String, &Series)]) {
+        let Some((first, _)) = met.first() else { return };
+        let stretches = met.iter().map(|(_, series)| self.stretches(series)).min().unwrap_or(1);
+        let mut each = vec![0_u64; stretches];
+        for (_, series) in met {
+            for (sum, n) in each.iter_mut().zip(growth(&series.points, self.end_ns, stretches)) {
+                *sum = sum.saturating_add(n);
+            }
+        }
+        let name = match met.len() {
+            1 => (*first).clone(),
+            n => format!("{first} and {}", counted(n as u64 - 1, "other rule")),
+        };
+        let total = met.iter().map(|(_, series)| series.delta()).fold(0, u64::saturating_add);
+        self.grown.push(Growth { names: vec![name], total, each });
+    }
+
+    /// In how many stretches the growth of a counter is told: two readings in each at least, or some would stand empty
+    /// between others for no reason.
+    fn stretches(&self, series: &Series) -> usize {
+        usize::try_from(series.reads / 2).unwrap_or(STRETCHES).clamp(1, STRETCHES)
     }
 
     /// A counter that grew: a drop is counted at the listener and again under one or two names, and is drawn once.
@@ -188,8 +210,7 @@ impl Detail {
             None => self.grown.push(Growth {
                 names: vec![name.to_owned()],
                 total,
-                // Two readings in each at least, or some would stand empty between others for no reason.
-                each: growth(&series.points, self.end_ns, STRETCHES.min(usize::try_from(series.reads / 2).unwrap_or(STRETCHES))),
+                each: growth(&series.points, self.end_ns, self.stretches(series)),
             }),
         }
     }
@@ -270,4 +291,3 @@ fn load(timeline: &[LoadPoint]) -> Vec<LoadPoint> {
     }
     kept
 }
-

@@ -1,14 +1,13 @@
 //! What made a difference, and what was predicted beside what was measured. Pure.
 
-use std::collections::BTreeMap;
-
 use super::super::Report;
 use super::super::told;
 use super::markup::{Markup, Path};
 use super::words::{knob_name, typed};
 use crate::judge::foretold::Foretold;
-use crate::judge::knobs::{Change, KnobEffect};
+use crate::judge::knobs::{Change, CureByKnobs, KnobEffect};
 use crate::judge::words::{count, counted};
+use crate::plan::cell::KnobValue;
 
 /// Pairs that are drawn one by one; more are a bar.
 const MOST_PAIRS: u64 = 24;
@@ -24,30 +23,25 @@ pub(super) fn cures(report: &Report) -> Markup {
     if sick == 0 || report.cells.len() < 2 {
         return m;
     }
-    let mut ways: BTreeMap<String, (u64, Markup)> = BTreeMap::new();
-    for way in report.smallest_cures.iter().flat_map(|c| &c.cures) {
-        let (times, words) = ways.entry(way.words()).or_default();
-        *times += 1;
-        if *times == 1 {
-            for (i, change) in way.changes.iter().enumerate() {
-                words.raw(if i == 0 { "" } else { " <span class=\"and\">and</span> " });
-                knob_name(words, &change.knob);
-                words.raw(" <b>").text(&typed(&change.from)).raw(" <span class=\"to\">→</span> ");
-                words.text(&typed(&change.to)).raw("</b>");
-            }
+    let mut ways: Vec<Way<'_>> = Vec::new();
+    for cure in report.smallest_cures.iter().flat_map(|c| &c.cures) {
+        match ways.iter_mut().find(|way| way.is(cure)) {
+            Some(way) => way.also(cure),
+            None => ways.push(Way::of(cure)),
         }
     }
-    let mut ways: Vec<(u64, Markup)> = ways.into_values().collect();
-    ways.sort_by_key(|(times, _)| std::cmp::Reverse(*times));
+    ways.sort_by_key(|way| (std::cmp::Reverse(way.cells), way.size()));
     m.raw("<div class=\"cures\"><h2>Smallest change that cures</h2>");
     if ways.is_empty() {
         m.raw("<p>None in this run: no other cell is healthy.</p></div>\n");
         return m;
     }
     m.raw("<ul>");
-    for (times, words) in ways.iter().take(MOST_WAYS) {
-        m.raw("<li>").add(words).raw(" <small>cures ");
-        m.text(&format!("{} of {}", count(*times), counted(sick, "cell"))).raw("</small></li>");
+    for way in ways.iter().take(MOST_WAYS) {
+        m.raw("<li>");
+        way.draw(&mut m);
+        m.raw(" <small>cures ").text(&format!("{} of {}", count(way.cells), counted(sick, "cell")));
+        m.raw("</small></li>");
     }
     m.raw("</ul>");
     if ways.len() > MOST_WAYS {
@@ -61,6 +55,50 @@ pub(super) fn cures(report: &Report) -> Markup {
     m
 }
 
+/// The same knobs turned to the same values, from whatever they were.
+struct Way<'a> {
+    /// Each knob, the values it was turned from, and the one it is turned to.
+    turned: Vec<(&'a str, Vec<&'a KnobValue>, &'a KnobValue)>,
+    /// Cells that it cures.
+    cells: u64,
+}
+
+impl<'a> Way<'a> {
+    fn of(cure: &'a CureByKnobs) -> Self {
+        let turned = cure.changes.iter().map(|c| (c.knob.as_str(), vec![&c.from], &c.to));
+        Self { turned: turned.collect(), cells: 1 }
+    }
+
+    fn is(&self, cure: &CureByKnobs) -> bool {
+        let to = self.turned.iter().map(|&(knob, _, to)| (knob, to));
+        to.eq(cure.changes.iter().map(|c| (c.knob.as_str(), &c.to)))
+    }
+
+    fn also(&mut self, cure: &'a CureByKnobs) {
+        self.cells += 1;
+        for ((_, from, _), change) in self.turned.iter_mut().zip(&cure.changes) {
+            if !from.contains(&&change.from) {
+                from.push(&change.from);
+            }
+        }
+    }
+
+    /// Of ways that cure as many, the one that changes fewer knobs, and those less, comes first.
+    fn size(&self) -> (usize, u64) {
+        let value = |to: &KnobValue| if let KnobValue::Number(n) = to { *n } else { 0 };
+        (self.turned.len(), self.turned.iter().map(|&(_, _, to)| value(to)).fold(0, u64::saturating_add))
+    }
+
+    fn draw(&self, m: &mut Markup) {
+        for (i, (knob, from, to)) in self.turned.iter().enumerate() {
+            m.raw(if i == 0 { "" } else { " <span class=\"and\">and</span> " });
+            knob_name(m, knob);
+            let from: Vec<String> = from.iter().map(|value| typed(value)).collect();
+            m.raw(" <b>").text(&from.join(", ")).raw(" <span class=\"to\">→</span> ").text(&typed(to)).raw("</b>");
+        }
+    }
+}
+
 /// What each knob made of the run.
 pub(super) fn effects(report: &Report, number_of: &dyn Fn(&str) -> Option<usize>) -> Markup {
     let mut m = Markup::default();
@@ -70,13 +108,16 @@ pub(super) fn effects(report: &Report, number_of: &dyn Fn(&str) -> Option<usize>
     }
     effects.sort_by_key(|e| std::cmp::Reverse(e.changed.saturating_mul(1_000).checked_div(e.pairs).unwrap_or(0)));
     m.raw("<section id=\"difference\"><h2>What made a difference</h2>\n<p class=\"how\">For each knob, every pair of cells ");
-    m.raw("that differ in nothing else: a full box where outcome or cause changed with it.</p>\n<div class=\"effects\">");
+    m.raw(
+        "that differ in nothing else: a full box where outcome or cause changed with it.</p>\n<div class=\"effects\">",
+    );
     let told = told::differences(report);
     for effect in effects {
         m.raw("<div class=\"effect\"><h3>");
         knob_name(&mut m, &effect.knob);
         m.raw("</h3>").add(&pairs(effect)).raw("<p>");
-        let words = told.iter().find(|(knob, _)| *knob == effect.knob).map_or(String::new(), |(_, words)| words.clone());
+        let words =
+            told.iter().find(|(knob, _)| *knob == effect.knob).map_or(String::new(), |(_, words)| words.clone());
         m.text(&words).raw("</p>");
         changes(&mut m, effect, number_of);
         m.raw("</div>\n");
@@ -156,7 +197,9 @@ pub(super) fn predictions(report: &Report) -> Markup {
     let end = most.max().unwrap_or(0).max(asked).max(1);
     m.raw("<section id=\"predicted\"><h2>Predicted, and measured</h2>\n<p class=\"how\">Computed from the knobs before the run: ");
     m.raw("the connection that meets the first limit (<b class=\"diamond\"></b>). Measured: between which two readings it was met ");
-    m.raw("(<b class=\"span\"></b>). The line is the load, from none to ").text(&counted(end, "connection")).raw(".</p>\n");
+    m.raw("(<b class=\"span\"></b>). The line is the load, from none to ")
+        .text(&counted(end, "connection"))
+        .raw(".</p>\n");
     for (foretold, cells) in lines {
         m.raw("<div class=\"foretold\">").add(&ruler(foretold, end)).raw("<p>");
         m.raw(match foretold.agrees {

@@ -6,7 +6,7 @@ use super::words::typed;
 use crate::judge::cause::ProofLine;
 use crate::judge::cure::{Cure, PlaceKind, felt};
 use crate::judge::verdict::Verdict;
-use crate::judge::words::{count, counted, time};
+use crate::judge::words::{counted, listed, time};
 
 /// The lines of evidence for outcome and cause.
 pub(super) fn proof(m: &mut Markup, verdict: &Verdict) {
@@ -17,7 +17,7 @@ pub(super) fn proof(m: &mut Markup, verdict: &Verdict) {
     m.raw("<thead><tr><th scope=\"col\">at</th><th scope=\"col\">evidence</th></tr></thead><tbody>");
     for line in &verdict.proof {
         m.raw("<tr><td class=\"at\">").text(&line.at_ns.map(time).unwrap_or_default()).raw("</td><td><b>");
-        m.text(&line.value).raw("</b>").text(&line.text).raw(" <code>").text(&line.source).raw("</code></td></tr>");
+        m.text(&line.value).raw("</b> ").text(&line.text).raw(" <code>").text(&line.source).raw("</code></td></tr>");
     }
     m.raw("</tbody></table></div>\n");
 }
@@ -81,15 +81,15 @@ pub(super) fn ruled_out(m: &mut Markup, verdict: &Verdict) {
     m.raw("<details class=\"out\"><summary><h4>Ruled out: ");
     m.text(&counted(verdict.ruled_out.len() as u64, "other cause")).raw("</h4></summary><dl class=\"causes\">");
     for (line, causes) in lines {
-        for cause in causes {
-            m.raw("<dt>").text(&cause).raw("</dt>");
-        }
-        m.raw("<dd>").text(&line.text).raw(" <code>").text(&line.source).raw(" ").text(&line.value).raw("</code></dd>");
+        m.raw("<dt>")
+            .text(&listed(&causes))
+            .raw("</dt><dd>")
+            .text(&line.text)
+            .raw(" <code>")
+            .text(&line.source)
+            .raw(" ")
+            .text(&line.value)
+            .raw("</code></dd>");
     }
     m.raw("</dl></details>\n");
-}
-
-/// A count of cells beside a word of their outcome, for the tally of a page.
-pub(super) fn tally(n: usize, of: usize) -> String {
-    if n == of { format!("all {}", count(n as u64)) } else { format!("{} of {}", count(n as u64), count(of as u64)) }
 }

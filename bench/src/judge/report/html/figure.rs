@@ -62,8 +62,8 @@ pub(super) fn figure(detail: &Detail, density: Density) -> Markup {
         drawing.growth(&mut m, grown);
     }
     drawing.load(&mut m);
-    m.add(&marks::key(detail));
-    if !detail.still.is_empty() {
+    m.add(&marks::key(detail, density.each_probe));
+    if !detail.still.is_empty() && density.each_probe {
         m.raw("<p class=\"key\">Read, and did not move: ").text(&detail.still.join(", ")).raw(".</p>\n");
     }
     m.raw("</figure>\n");
@@ -84,9 +84,13 @@ impl Drawing<'_> {
         if let Some(at) = self.detail.restart_ns {
             let x = self.axis.at(at);
             // The words stand on the side with more room.
-            let (anchor, x_of_words) = if x > 0.5 { ("end", x - 0.012) } else { ("start", x + 0.012) };
-            m.raw("<text class=\"restart\" text-anchor=\"").raw(anchor).raw("\" x=\"").percent(x_of_words);
-            m.raw("\" y=\"12\">liveness restarts it at ").text(&TimeAxis::label(at)).raw(" s</text><use href=\"#k-restart\" y=\"5\" x=\"").percent(x).raw("\"/>");
+            let aside = if x > 0.5 { "end\" dx=\"-9" } else { "start\" dx=\"9" };
+            m.raw("<text class=\"restart\" text-anchor=\"").raw(aside).raw("\" x=\"").percent(x);
+            m.raw("\" y=\"12\">liveness restarts it at ")
+                .text(&TimeAxis::label(at))
+                .raw(" s</text><use href=\"#k-restart\" y=\"5\" x=\"")
+                .percent(x)
+                .raw("\"/>");
         }
         let ticks = self.axis.ticks();
         let y = if self.detail.restart_ns.is_some() { "30" } else { "12" };
@@ -110,8 +114,9 @@ impl Drawing<'_> {
         m.text(&format!("Health check: {} of {} passed", count(passed), counted(sent, "probe")));
         m.raw("\"><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" width=\"100%\" height=\"100%\">");
         self.frame(m);
-        marks::budgets(m, self.detail, self.axis);
-        if !self.density.each_probe {
+        if self.density.each_probe {
+            marks::budgets(m, self.detail, self.axis);
+        } else {
             marks::together(m, self.detail, self.axis);
         }
         self.restart(m);
@@ -205,8 +210,8 @@ impl Drawing<'_> {
         self.frame(m);
         let waiting = last.held == 0 && last.pending > 0;
         m.path("area", &line(&of(if waiting { |p| p.pending } else { |p| p.held }), true));
-        m.path("attempted", &line(&of(|p| p.attempted), false));
         m.path("established", &line(&of(|p| p.established), false));
+        m.path("attempted", &line(&of(|p| p.attempted), false));
         self.restart(m);
         m.raw("</svg>");
         end_of_row(m, &beside);
@@ -264,6 +269,7 @@ fn counter_title(names: &[String]) -> &'static str {
         Some("OutNoRoutes") => "no route",
         Some("nf_conntrack.drop") => "conntrack drops",
         Some("TCPDeferAcceptDrop") => "deferred",
+        Some(name) if name.starts_with("nftables.") => "packet filter",
         _ => "counter",
     }
 }

@@ -74,7 +74,9 @@ impl Grid {
         let (rows, columns) = split(axes, report);
 
         let keys = |axes: &[Axis]| -> Vec<Vec<usize>> {
-            all.iter().map(|(_, knobs)| axes.iter().map(|axis| axis.position(knobs.get(&axis.knob))).collect()).collect()
+            all.iter()
+                .map(|(_, knobs)| axes.iter().map(|axis| axis.position(knobs.get(&axis.knob))).collect())
+                .collect()
         };
         let (row_of, column_of) = (keys(&rows), keys(&columns));
         let (row_keys, column_keys) = (distinct(&row_of), distinct(&column_of));

@@ -3,8 +3,8 @@
 use super::super::{CellReport, MissingCell, Report};
 use super::grid::{Axis, Grid, Place, spans};
 use super::markup::Markup;
-use super::{Detail, marks};
 use super::words::{knob_name, outcome_mark, quantile, value};
+use super::{Detail, marks};
 use crate::judge::words::counted;
 use crate::plan::expect::CellOutcome;
 
@@ -25,24 +25,25 @@ pub(super) fn heatmap(report: &Report, telling: &Telling<'_>) -> Markup {
     if boxes == 0 {
         return m;
     }
+    m.raw("<p class=\"how\">").text(&told(&grid)).raw("</p>\n");
     m.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The matrix of cells\">\n");
     m.raw(if boxes > MANY { "<table class=\"map small\">" } else { "<table class=\"map\">" });
-    m.raw("<caption>").text(&caption(boxes, &grid)).raw("</caption>\n");
+    m.raw("<caption>").text(&counted(boxes as u64, "cell")).raw("</caption>\n");
     head(&mut m, &grid);
     body(&mut m, &grid, report, telling);
     m.raw("</table></div>\n").add(&legend(report, report.cells.iter().any(|c| telling(c).is_some())));
     m
 }
 
-fn caption(boxes: usize, grid: &Grid) -> String {
-    let size = counted(boxes as u64, "cell");
+/// How to read it.
+fn told(grid: &Grid) -> String {
     let names = |axes: &[Axis]| axes.iter().map(|a| a.knob.as_str()).collect::<Vec<_>>().join(", then ");
-    let what = "Each box: what became of the cell, and the 99th percentile of the health check’s latency.";
-    match (grid.rows.as_slice(), grid.columns.as_slice()) {
-        ([], []) => format!("{size}; nothing varies. {what}"),
-        ([], columns) => format!("{size}, by {}. {what}", names(columns)),
-        (rows, columns) => format!("{size}. Across: {}. Down: {}. {what}", names(columns), names(rows)),
-    }
+    let axes = match (grid.rows.as_slice(), grid.columns.as_slice()) {
+        ([], []) => "Nothing varies.".to_owned(),
+        ([], columns) => format!("Across: {}.", names(columns)),
+        (rows, columns) => format!("Across: {}. Down: {}.", names(columns), names(rows)),
+    };
+    format!("{axes} A box says what became of its cell, with the 99th percentile of the health check’s latency.")
 }
 
 fn head(m: &mut Markup, grid: &Grid) {
@@ -99,7 +100,7 @@ fn body(m: &mut Markup, grid: &Grid, report: &Report, telling: &Telling<'_>) {
         for c in 0..grid.column_keys.len() {
             match grid.places.get(&(r, c)).map(Vec::as_slice) {
                 None => {
-                    m.raw("<td class=\"none\"><span>not in the matrix</span></td>");
+                    m.raw("<td class=\"none\"><span>no cell</span></td>");
                 }
                 Some(places) => {
                     m.raw("<td>");

@@ -5,8 +5,8 @@ use super::axis::{LogAxis, TimeAxis};
 use super::detail::Spread;
 use super::markup::Markup;
 use super::words::quantile;
-use crate::judge::words::{count, counted, listed, time};
 use crate::judge::report::At;
+use crate::judge::words::{count, counted, listed, time};
 
 /// The part of the width that the axis has where there is a shelf beside it.
 const BESIDE_SHELF: f64 = 0.86;
@@ -15,23 +15,19 @@ const BARS_FROM: f64 = 18.0;
 const BARS_HIGH: f64 = 56.0;
 
 /// The figure of one cell, on an axis that all cells share.
-pub(super) fn figure(
-    spread: &Spread,
-    probe: &ProbeReport,
-    axis: LogAxis,
-    syn_again_ns: &[u64],
-) -> Markup {
+pub(super) fn figure(spread: &Spread, probe: &ProbeReport, axis: LogAxis, syn_again_ns: &[u64]) -> Markup {
     let mut m = Markup::default();
     if spread.probes() == 0 {
         return m;
     }
     let width = if spread.unanswered > 0 { BESIDE_SHELF } else { 1.0 };
     let most = spread.bars.values().copied().max().unwrap_or(0).max(spread.unanswered).max(1);
-    m.raw("<figure class=\"spread\">\n<figcaption>Latency of the health check <small>from the instant a probe was due; ");
+    m.raw(
+        "<figure class=\"spread\">\n<figcaption>Latency of the health check <small>from the instant a probe was due; ",
+    );
     m.text(&counted(spread.probes(), "probe")).raw("</small></figcaption>\n");
     m.raw("<svg height=\"120\" role=\"img\" aria-label=\"").text(&spoken(spread, probe)).raw("\">");
-    m.raw("<line class=\"base\" x1=\"0\" y1=\"74\" y2=\"74\" x2=\"").percent(width).raw("\"/>");
-    ticks(&mut m, axis, width);
+    m.raw(if spread.unanswered > 0 { "<use href=\"#axis-beside\"/>" } else { "<use href=\"#axis-alone\"/>" });
     again(&mut m, axis, width, probe.timeout_ns, syn_again_ns);
     deadline(&mut m, axis.at(probe.timeout_ns) * width, probe.timeout_ns);
     for (&bar, &n) in &spread.bars {
@@ -62,7 +58,20 @@ fn spoken(spread: &Spread, probe: &ProbeReport) -> String {
     format!("{} answered{never}; median {p50}, 99th percentile {p99}", count(answered))
 }
 
+/// The axis of all cells, drawn once: beside a shelf, and alone.
+pub(super) fn axes(axis: LogAxis) -> Markup {
+    let mut m = Markup::default();
+    m.raw("<svg class=\"defs\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>");
+    m.raw("<g id=\"axis-beside\" class=\"latencies\">");
+    ticks(&mut m, axis, BESIDE_SHELF);
+    m.raw("</g><g id=\"axis-alone\" class=\"latencies\">");
+    ticks(&mut m, axis, 1.0);
+    m.raw("</g></defs></svg>\n");
+    m
+}
+
 fn ticks(m: &mut Markup, axis: LogAxis, width: f64) {
+    m.raw("<line class=\"base\" x1=\"0\" y1=\"74\" y2=\"74\" x2=\"").percent(width).raw("\"/>");
     let ticks = axis.ticks();
     for (i, &tick) in ticks.iter().enumerate() {
         let x = axis.at(tick) * width;

@@ -117,7 +117,7 @@ pub(super) fn strip(m: &mut Markup, detail: &Detail) {
 }
 
 /// What the shapes mean, for those that occur.
-pub(super) fn key(detail: &Detail) -> Markup {
+pub(super) fn key(detail: &Detail, with_budgets: bool) -> Markup {
     let mut m = Markup::default();
     let mut seen: Vec<Outcome> = detail.probes.iter().map(|mark| mark.outcome).collect();
     seen.sort_unstable();
@@ -132,7 +132,10 @@ pub(super) fn key(detail: &Detail) -> Markup {
             }
         };
     }
-    m.raw("<span><i class=\"s budget\"></i>the time a probe had</span></p>\n");
+    if with_budgets {
+        m.raw("<span><i class=\"s budget\"></i>the time a probe had</span>");
+    }
+    m.raw("</p>\n");
     m
 }
 

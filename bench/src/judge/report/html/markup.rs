@@ -19,11 +19,11 @@ impl Markup {
         self
     }
 
-    /// A name that is too long for a narrow column, with places where it may be broken.
+    /// A name that is too long for a narrow column, with the places where it is better broken than elsewhere.
     pub(super) fn name(&mut self, name: &str) -> &mut Self {
         for c in name.chars() {
             self.escaped(c);
-            if matches!(c, ',' | '.' | '_' | '=' | '/') {
+            if matches!(c, ',' | '_') {
                 self.0.push_str("<wbr>");
             }
         }

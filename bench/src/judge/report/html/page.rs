@@ -10,7 +10,7 @@ use super::figure::Density;
 use super::heatmap::{heatmap, outcome_class};
 use super::markup::Markup;
 use super::words::outcome_mark;
-use super::{Detail, difference, evidence};
+use super::{Detail, difference, latency};
 use crate::judge::words::{count, counted, listed};
 use crate::plan::expect::CellOutcome;
 
@@ -65,7 +65,10 @@ fn head(m: &mut Markup, report: &Report) {
     if report.cells.iter().any(|c| c.prediction.is_some()) {
         m.raw("<a href=\"#predicted\">Predicted, and measured</a>");
     }
-    m.raw("<a href=\"#cells\">Cells</a><a href=\"#again\">How to run it again</a></nav>\n</header>\n");
+    if !report.cells.is_empty() {
+        m.raw("<a href=\"#cells\">Cells</a>");
+    }
+    m.raw("<a href=\"#again\">How to run it again</a></nav>\n</header>\n");
 }
 
 const OUTCOMES: [CellOutcome; 4] =
@@ -95,17 +98,20 @@ fn not_here(m: &mut Markup, report: &Report) {
     let void = blocks().filter(|b| b.outcome == CellOutcome::Void).count();
     let repeated: u64 = blocks().map(|b| u64::from(b.repeated)).sum();
     let mut lines = Vec::new();
-    if report.interrupted {
-        lines.push("The run was broken off: this page is partial.".to_owned());
-    }
-    if void > 0 {
-        lines.push(format!(
-            "Void: {} blocks. There the experiment itself did not work; they say nothing of the target and are left out of the numbers.",
-            evidence::tally(void, blocks().count())
-        ));
+    match (void as u64, blocks().count() as u64) {
+        (0, _) => {}
+        (_, 1) => lines.push("The only block is void: the experiment itself did not work, and says nothing of the target.".to_owned()),
+        (n, all) => lines.push(format!(
+            "{} of {} void: there the experiment itself did not work. Void blocks say nothing of the target and are left out of the numbers.",
+            count(n),
+            if n == 1 { format!("{} is", counted(all, "block")) } else { format!("{} are", counted(all, "block")) }
+        )),
     }
     if repeated > 0 {
-        lines.push(format!("{} had been void and run again before the blocks shown here.", counted(repeated, "attempt")));
+        lines.push(format!(
+            "{} had been void and run again before the blocks shown here.",
+            counted(repeated, "attempt")
+        ));
     }
     if lines.is_empty() && report.missing.is_empty() {
         return;
@@ -146,6 +152,9 @@ fn cells(m: &mut Markup, report: &Report, details: &[Detail], by_cell: &ByCell<'
     let (latencies, density) = (latencies(details), Density::for_cells(report.cells.len()));
     m.raw("<section id=\"cells\"><h2>").raw(if report.cells.len() == 1 { "What was seen" } else { "Every cell" });
     m.raw("</h2>\n");
+    if let Some(axis) = latencies {
+        m.add(&latency::axes(axis));
+    }
     narrow(m, report);
     let open = open(&report.cells);
     let before = m.len();
@@ -170,12 +179,18 @@ fn narrow(m: &mut Markup, report: &Report) {
     if report.cells.len() <= MANY || outcomes.len() < 2 {
         return;
     }
-    m.raw("<fieldset class=\"narrow\"><legend>Show</legend><label><input type=\"radio\" name=\"show\" id=\"show-all\" checked> all</label>");
+    // Siblings of the cells, because a style that looks for them from above is slow on a page of a thousand.
+    m.raw("<input type=\"radio\" name=\"show\" id=\"show-all\" checked><label for=\"show-all\">show all</label>");
     for outcome in outcomes {
-        m.raw("<label><input type=\"radio\" name=\"show\" id=\"show-").raw(outcome_class(outcome)).raw("\"> ");
-        m.text(&outcome.to_string()).raw(" ").text(&count(of(report, outcome) as u64)).raw("</label>");
+        let class = outcome_class(outcome);
+        m.raw("<input type=\"radio\" name=\"show\" id=\"show-").raw(class).raw("\"><label for=\"show-").raw(class);
+        m.raw("\">only ")
+            .text(&outcome.to_string())
+            .raw(" (")
+            .text(&count(of(report, outcome) as u64))
+            .raw(")</label>");
     }
-    m.raw("</fieldset>\n");
+    m.raw("\n");
 }
 
 /// One axis of latencies for all cells, so that they can be compared by eye.
