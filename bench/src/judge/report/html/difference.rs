@@ -31,21 +31,30 @@ pub(super) fn cures(report: &Report) -> Markup {
         }
     }
     ways.sort_by_key(|way| (std::cmp::Reverse(way.cells), way.size()));
+    let all = ways.len();
+    let mut smallest: Vec<Way<'_>> = Vec::new();
+    for way in ways {
+        if !smallest.iter().any(|less| way.is_more_of(less)) {
+            smallest.push(way);
+        }
+    }
+    let shown = smallest.len().min(MOST_WAYS);
     m.raw("<div class=\"cures\"><h2>Smallest change that cures</h2>");
-    if ways.is_empty() {
+    if smallest.is_empty() {
         m.raw("<p>None in this run: no other cell is healthy.</p></div>\n");
         return m;
     }
     m.raw("<ul>");
-    for way in ways.iter().take(MOST_WAYS) {
+    for way in smallest.iter().take(MOST_WAYS) {
         m.raw("<li>");
         way.draw(&mut m);
         m.raw(" <small>cures ").text(&format!("{} of {}", count(way.cells), counted(sick, "cell")));
         m.raw("</small></li>");
     }
     m.raw("</ul>");
-    if ways.len() > MOST_WAYS {
-        m.raw("<p><small>").text(&format!("and {} more, in report.json", ways.len() - MOST_WAYS)).raw("</small></p>");
+    if all > shown {
+        m.raw("<p><small>").text(&format!("and {}, in report.json", counted((all - shown) as u64, "other way")));
+        m.raw("</small></p>");
     }
     let hopeless = report.smallest_cures.iter().filter(|c| c.cures.is_empty()).count() as u64;
     if hopeless > 0 {
@@ -55,10 +64,12 @@ pub(super) fn cures(report: &Report) -> Markup {
     m
 }
 
+/// A knob, the values it was turned from, and the one it is turned to.
+type Turned<'a> = (&'a str, Vec<&'a KnobValue>, &'a KnobValue);
+
 /// The same knobs turned to the same values, from whatever they were.
 struct Way<'a> {
-    /// Each knob, the values it was turned from, and the one it is turned to.
-    turned: Vec<(&'a str, Vec<&'a KnobValue>, &'a KnobValue)>,
+    turned: Vec<Turned<'a>>,
     /// Cells that it cures.
     cells: u64,
 }
@@ -83,10 +94,20 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Of ways that cure as many, the one that changes fewer knobs, and those less, comes first.
+    /// Whether it only turns the same knobs further, for no more cells.
+    fn is_more_of(&self, less: &Self) -> bool {
+        let further = |(a, b): (&Turned<'_>, &Turned<'_>)| {
+            let (Some((up, far)), Some((also_up, less_far))) = (distance(a), distance(b)) else { return false };
+            a.0 == b.0 && up == also_up && far >= less_far
+        };
+        let alike = self.turned.len() == less.turned.len() && self.cells <= less.cells;
+        alike && self.turned.iter().zip(&less.turned).all(further)
+    }
+
+    /// Of ways that cure as many, the one that turns fewer knobs, and those less far, comes first.
     fn size(&self) -> (usize, u64) {
-        let value = |to: &KnobValue| if let KnobValue::Number(n) = to { *n } else { 0 };
-        (self.turned.len(), self.turned.iter().map(|&(_, _, to)| value(to)).fold(0, u64::saturating_add))
+        let far = self.turned.iter().filter_map(distance).map(|(_, far)| far);
+        (self.turned.len(), far.fold(0, u64::saturating_add))
     }
 
     fn draw(&self, m: &mut Markup) {
@@ -97,6 +118,15 @@ impl<'a> Way<'a> {
             m.raw(" <b>").text(&from.join(", ")).raw(" <span class=\"to\">→</span> ").text(&typed(to)).raw("</b>");
         }
     }
+}
+
+/// Whether a number was raised or lowered, and how far at least; none for what is no number or went both ways.
+fn distance((_, from, to): &Turned<'_>) -> Option<(bool, u64)> {
+    let number = |value: &KnobValue| if let KnobValue::Number(n) = value { Some(*n) } else { None };
+    let to = number(to)?;
+    let from: Vec<u64> = from.iter().map(|value| number(value)).collect::<Option<_>>()?;
+    let up = from.iter().all(|&n| n < to);
+    (up || from.iter().all(|&n| n > to)).then(|| (up, from.iter().map(|n| n.abs_diff(to)).min().unwrap_or(0)))
 }
 
 /// What each knob made of the run.

@@ -39,7 +39,7 @@ pub(super) fn heatmap(report: &Report, telling: &Telling<'_>) -> Markup {
 fn told(grid: &Grid) -> String {
     let names = |axes: &[Axis]| axes.iter().map(|a| a.knob.as_str()).collect::<Vec<_>>().join(", then ");
     let axes = match (grid.rows.as_slice(), grid.columns.as_slice()) {
-        ([], []) => "Nothing varies.".to_owned(),
+        ([], []) => return "Nothing varies.".to_owned(),
         ([], columns) => format!("Across: {}.", names(columns)),
         (rows, columns) => format!("Across: {}. Down: {}.", names(columns), names(rows)),
     };

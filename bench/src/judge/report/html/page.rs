@@ -58,7 +58,8 @@ fn head(m: &mut Markup, report: &Report) {
     m.add(&difference::cures(report));
     tally(m, report);
     not_here(m, report);
-    m.raw("<nav aria-label=\"On this page\"><a href=\"#matrix\">Matrix</a>");
+    m.raw("<nav aria-label=\"On this page\"><a href=\"#matrix\">");
+    m.raw(if report.cells.len() == 1 { "The cell</a>" } else { "Matrix</a>" });
     if report.knob_effects.iter().any(|e| e.pairs + e.given_alike > 0) {
         m.raw("<a href=\"#difference\">What made a difference</a>");
     }

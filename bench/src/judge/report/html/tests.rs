@@ -124,6 +124,25 @@ fn values_that_cure_are_told_once_with_all_that_they_were() {
 }
 
 #[test]
+fn of_one_knob_turned_further_and_less_far_the_less_is_told() {
+    let turned = |values: [u64; 3]| {
+        let mut records = vec![fd_limit(), healthy(), healthy()];
+        for (record, value) in records.iter_mut().zip(values) {
+            record.cell.id = value.to_string();
+            record.knobs.retain(|name, _| name == "ulimit.nofile");
+            let knob = record.knobs.get_mut("ulimit.nofile").unwrap();
+            (knob.asked, knob.given) = (KnobValue::Number(value), Some(KnobValue::Number(value)));
+        }
+        read(&page(&records))
+    };
+    for (values, told) in [([10, 30, 20], "10 → 20 cures 1 of 1 cell"), ([30, 10, 20], "30 → 20 cures 1 of 1 cell")]
+    {
+        let text = turned(values);
+        assert!(text.contains(told) && text.contains("and 1 other way, in report.json"), "{text}");
+    }
+}
+
+#[test]
 fn a_lost_syn_is_told_beside_the_deadline() {
     let mut record = syn_queue();
     let text = read(&page(&[record.clone()]));
