@@ -43,6 +43,7 @@ class Browser:
         shell = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
         self.process = subprocess.Popen(
             ["bash", "-c", shell, program, *arguments], pass_fds=(to_read, to_write),
+            env={**os.environ, "TMPDIR": profile},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         os.close(to_read)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::judge::compare::{Answer, Refused};
+use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
 use crate::live::message::Failed;
@@ -74,6 +76,16 @@ impl ExitStatus {
     }
 }
 
+impl From<Answer> for ExitStatus {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Pass => Self::Done,
+            Answer::Fail => Self::Gate,
+            Answer::Inconclusive | Answer::NotTested => Self::Inconclusive,
+        }
+    }
+}
+
 impl From<StopSignal> for ExitStatus {
     fn from(signal: StopSignal) -> Self {
         match signal {
@@ -120,6 +132,9 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A report cannot be put into the form that was asked for.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// A cell could not be run.
     #[error("cell `{cell}`")]
     Cell {
@@ -163,6 +178,12 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Usage { what: refused.to_string(), hint: refused.hint() }
+    }
+}
+
 impl Error {
     /// Its exit status.
     #[must_use]
@@ -178,7 +199,7 @@ impl Error {
             },
             Self::Cell { source, .. } => cell_status(source),
             Self::Worker(failed) if failed.machine => ExitStatus::Machine,
-            Self::Worker(_) => ExitStatus::Bug,
+            Self::Worker(_) | Self::Form(_) => ExitStatus::Bug,
             Self::Target(_) => ExitStatus::Target,
             Self::Stopped(signal) => (*signal).into(),
         }
@@ -210,7 +231,7 @@ impl Error {
                 }
             },
             Self::NotARecord { .. } => vec!["give a folder that `brimful run` wrote".to_owned()],
-            Self::File { .. } | Self::Machine { .. } | Self::Stopped(_) => Vec::new(),
+            Self::File { .. } | Self::Machine { .. } | Self::Stopped(_) | Self::Form(_) => Vec::new(),
         }
     }
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use brimful_loadgen::latency::Latency;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::evidence::record::{RECORD_VERSION, Record};
-use crate::judge::report::Report;
+use crate::judge::gate::{GATE_VERSION, GateAnswer};
+use crate::judge::knee::{self, KneeReport};
+use crate::judge::report::forms::{hlog, markdown};
+use crate::judge::report::{Report, SCHEMA_VERSION, html};
 
 /// A folder that a run writes into.
 #[derive(Clone, Debug)]
@@ -45,36 +45,72 @@ impl RunDirectory {
         &self.0
     }
 
+    /// A folder that a run has written.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        fs::read_dir(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
+        Ok(Self(path.to_path_buf()))
+    }
+
     /// Saves a record and its histograms: `cells/ID/BLOCK.json` and `cells/ID/BLOCK.hlog`.
     ///
     /// # Errors
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
-        let folder = self.0.join("cells").join(&record.cell.id);
-        fs::create_dir_all(&folder).map_err(|source| Error::File {
-            doing: "make the folder",
-            path: folder.clone(),
-            source,
-        })?;
-        write_json(&folder.join(format!("{}.json", record.block)), record)?;
-        let log = interval_log(record).map_err(|source| Error::Machine { doing: "encode a histogram", source })?;
-        write(&folder.join(format!("{}.hlog", record.block)), &log)
+        save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
     }
 
-    /// Saves `report.json`.
+    /// Saves the record of a try of a search and its histograms below `cells/ID/tries`, where no report of a run looks
+    /// for the blocks of a cell. Returns the record's path from this folder.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_report<T: Serialize>(&self, report: &T) -> Result<(), Error> {
-        write_json(&self.0.join("report.json"), report)
+    pub fn save_try(&self, number: usize, name: &str, record: &Record) -> Result<String, Error> {
+        let (folder, file) = (format!("cells/{}/tries", record.cell.id), format!("{number:02}-{name}"));
+        save(record, &self.0.join(&folder), &file)?;
+        Ok(format!("{folder}/{file}.json"))
     }
 
-    /// Saves `report.html`.
+    /// Saves the knees found so far: `knee.json`, `knee.md` and the picture, `knee.svg`.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_html(&self, page: &str) -> Result<(), Error> {
-        write(&self.0.join("report.html"), page.as_bytes())
+    pub fn save_knees(&self, report: &KneeReport) -> Result<(), Error> {
+        write_json(&self.0.join("knee.json"), report)?;
+        write(&self.0.join("knee.md"), knee::markdown::render(report).as_bytes())?;
+        write(&self.0.join("knee.svg"), knee::svg::render(report).as_bytes())
+    }
+
+    /// Saves a record that came to nothing and is to be repeated: `cells/ID/void/BLOCK-ATTEMPT.json` and `.hlog`. Whoever reads the
+    /// records of a run does not look there.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_void(&self, record: &Record) -> Result<(), Error> {
+        let folder = self.0.join("cells").join(&record.cell.id).join("void");
+        save(record, &folder, &format!("{}-{}", record.block, record.attempt))
+    }
+
+    /// Saves a report in every form that a run's folder has: `report.json`, `report.md` of a length that GitHub takes for a
+    /// step's summary, and `report.html` with what can be drawn of the records. The one place that knows which these are.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_report(&self, report: &Report, records: &[Record]) -> Result<(), Error> {
+        write_json(&self.0.join("report.json"), report)?;
+        let limit = markdown::Limit { bytes: markdown::SUMMARY_BYTES, whole: "report.json" };
+        write(&self.0.join("report.md"), markdown::render(report, limit).as_bytes())?;
+        write(&self.0.join("report.html"), html::from_records(report, records).as_bytes())
+    }
+
+    /// Saves what the A/A of this run came to: `aa.json`, which a gate reads before it takes the run for a baseline.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_aa(&self, answer: &GateAnswer) -> Result<(), Error> {
+        write_json(&self.0.join(AA), answer)
     }
 
     /// Adds a line, with the time (RFC 3339, UTC) before it, to `run.log`.
@@ -85,10 +121,44 @@ impl RunDirectory {
         let path = self.0.join("run.log");
         let append = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{} {line}", jiff::Timestamp::now())
+            // In one piece: cells that run side by side write to one log.
+            file.write_all(format!("{} {line}\n", jiff::Timestamp::now()).as_bytes())
         };
         append().map_err(|source| Error::File { doing: "write", path: path.clone(), source })
     }
+}
+
+fn save(record: &Record, folder: &Path, name: &str) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::File {
+        doing: "make the folder",
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    write_json(&folder.join(format!("{name}.json")), record)?;
+    write(&folder.join(format!("{name}.hlog")), hlog::of_record(record)?.as_bytes())
+}
+
+/// A run that was saved: its folder, its report as it was judged then, and the records to judge again.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// `report.json`.
+    pub report: Report,
+    /// Every record that counts, in the order of cell ids.
+    pub records: Vec<Record>,
+}
+
+/// Reads a run from its folder, or from the `report.json` in it.
+///
+/// # Errors
+/// When it is not there, is broken, or is of a later version.
+pub fn read_run(run: &Path) -> Result<Saved, Error> {
+    let file = if run.is_dir() { run.join("report.json") } else { run.to_path_buf() };
+    let report = read_report(&file, SCHEMA_VERSION)?;
+    let folder = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+    let records = read_records(&folder)?;
+    Ok(Saved { folder, report, records })
 }
 
 /// Reads `report.json`. `newest` is the highest schema version that can be read.
@@ -103,6 +173,37 @@ pub fn read_report(path: &Path, newest: u32) -> Result<Report, Error> {
     let version: Version = read_json(path)?;
     not_from_the_future(path, version.schema_version, newest)?;
     read_json(path)
+}
+
+/// The answer of a run's A/A, beside its `report.json`.
+const AA: &str = "aa.json";
+
+/// Reads the answer of the A/A in a run folder; `None` where none was made.
+///
+/// # Errors
+/// When it is broken, or of a later version.
+pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        gate_version: u32,
+    }
+    let path = run.join(AA);
+    if !path.try_exists().map_err(|source| Error::File { doing: "read", path: path.clone(), source })? {
+        return Ok(None);
+    }
+    let version: Version = read_json(&path)?;
+    not_from_the_future(&path, version.gate_version, GATE_VERSION)?;
+    read_json(&path).map(Some)
+}
+
+/// Adds text to a file, which is made where there is none.
+///
+/// # Errors
+/// When the disk is full or refuses.
+pub fn append(path: &Path, text: &str) -> Result<(), Error> {
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
 }
 
 fn not_from_the_future(path: &Path, version: u32, newest: u32) -> Result<(), Error> {
@@ -159,9 +260,13 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     write(path, &text)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file beside its place and renames it, so that whoever reads it sees all of it or the one before.
+///
+/// # Errors
+/// When the folder is not there, or the disk is full or refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let beside = || -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
         // A temporary file is made for its owner alone; a report is for whoever may read the folder.
@@ -173,29 +278,24 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     beside().map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
 }
 
-/// The histograms of a record as an HdrHistogram V2 interval log (nanoseconds, one interval over the whole cell):
-/// `probe` holds answered probes, `probe-failed` the failed ones at their deadline, `connect` and `lag` the load's.
-fn interval_log(record: &Record) -> io::Result<Vec<u8>> {
-    let deadline = u64::try_from(record.probe.plan.timeout.as_nanos()).unwrap_or(u64::MAX);
-    let (mut passed, mut failed) = (Latency::new(), Latency::new());
-    for sample in &record.probe.samples {
-        if sample.outcome.passed() { passed.record(sample.latency_ns()) } else { failed.record(deadline) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::compare::made_up::{Made, cell, report};
+    use crate::judge::compare::{Answer, Side};
+    use crate::judge::gate::ceilings_only;
+    use crate::plan::gate::{Gate, Metric};
+
+    #[test]
+    fn an_aa_is_read_back_and_its_absence_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(&folder.path().join("run"), false).unwrap();
+        assert!(read_aa(run.path()).unwrap().is_none());
+        let made = report(vec![cell("base", &[Made { failed: 1, ..Made::default() }])]);
+        let rules = Gate { ceiling: [(Metric::FailureRate, 0.0)].into(), ..Gate::default() };
+        let answer = ceilings_only(&Side::run("run", &made), &rules).unwrap();
+        run.save_aa(&answer).unwrap();
+        let back = read_aa(run.path()).unwrap().unwrap();
+        assert_eq!((back.answer, &back), (Answer::Fail, &answer));
     }
-    let outcome = &record.load.outcome;
-    let all =
-        [("probe", &passed), ("probe-failed", &failed), ("connect", &outcome.connect_latency), ("lag", &outcome.lag)];
-    let duration = std::time::Duration::from_nanos(record.duration_ns);
-    let mut text = Vec::new();
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment(&format!(
-            "brimful {}: {} {} block {}",
-            record.tool_version, record.scenario, record.cell.id, record.block
-        ))
-        .begin_log_with(&mut text, &mut serializer)?;
-    for (tag, latency) in all {
-        log.write_histogram(latency.histogram(), std::time::Duration::ZERO, duration, Tag::new(tag))
-            .map_err(io::Error::other)?;
-    }
-    Ok(text)
 }

@@ -91,6 +91,7 @@ fn report(question: &str, records: &[Record], planned: &[Cell], blocks: u32) -> 
         interrupted: records.len() < planned.len(),
         arms: Vec::new(),
         gate: None,
+        notes: Vec::new(),
     };
     Ok(Report::build(info, records, planned))
 }

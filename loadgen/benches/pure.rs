@@ -8,7 +8,7 @@ use std::time::Duration;
 use brimful_loadgen::address::Planner;
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen::pace::intended_ns;
-use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources};
+use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const CONNECTIONS: u64 = 1_000_000;
@@ -27,6 +27,9 @@ fn plan() -> LoadPlan {
             skip: (20_000..21_000).step_by(7).collect(),
         },
         destinations: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 23_380))],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     }
 }
 

@@ -190,6 +190,24 @@ impl<'a> Planner<'a> {
     }
 }
 
+impl Planner<'_> {
+    /// Destination `i` of those in turn.
+    #[must_use]
+    pub fn destination(&self, i: u64) -> Option<SocketAddr> {
+        in_turn(&self.plan.destinations, i)
+    }
+
+    /// The source for opening `j` of a shard beyond its planned ones, counted from 0: its spares in turn, and the first again after the last,
+    /// because by then that has been free for long. `None` when the plan has no spares, or when the kernel chooses the sources.
+    #[must_use]
+    pub fn again(&self, shard: u32, j: u64, destination: SocketAddr) -> Option<SocketAddr> {
+        let shards = u64::from(self.plan.shards);
+        let spares =
+            self.capacity.saturating_sub(self.plan.connections).saturating_sub(u64::from(shard)).div_ceil(shards);
+        self.spare(shard, j.checked_rem(spares)?, destination)
+    }
+}
+
 impl Named {
     /// Source `index`: all ports of the first address, then all of the next. The scope of a link-local destination
     /// is the source's too.

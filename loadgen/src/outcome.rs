@@ -64,9 +64,81 @@ impl LoadPoint {
     }
 }
 
+/// What came of the heartbeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeats {
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests answered in full, with whatever status.
+    pub answered: u64,
+    /// Those among the answered whose answer took longer than the interval.
+    pub late: u64,
+    /// Those among the answered with a status other than 200 to 399, or with none that could be read.
+    pub bad_status: u64,
+    /// Times a request was due and not sent, because the last one had no answer yet.
+    pub missed: u64,
+    /// Requests whose connection ended before their answer.
+    pub broken: u64,
+    /// Requests that the socket did not take (`EAGAIN`: its buffer is full of what the server does not read).
+    pub refused: u64,
+}
+
+impl Heartbeats {
+    /// Whether there were none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.sent, other.sent),
+            (&mut self.answered, other.answered),
+            (&mut self.late, other.late),
+            (&mut self.bad_status, other.bad_status),
+            (&mut self.missed, other.missed),
+            (&mut self.broken, other.broken),
+            (&mut self.refused, other.refused),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}
+
+/// What came of connections that were to come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconnects {
+    /// Openings beyond the first of a connection. Not among `attempted`, which counts each connection once; nor do the instants of the
+    /// attempts and `lag` know of them.
+    pub attempted: u64,
+    /// Connections that were away and were established again, each time counted.
+    pub back: u64,
+    /// Connections that failed too often in a row to be tried again (`hold::TRIES_MOST`).
+    pub given_up: u64,
+}
+
+impl Reconnects {
+    /// Whether there were none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_empty(latency: &Latency) -> bool {
+    latency.count() == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// What one shard, or all of them merged, came to.
 ///
-/// Nothing is lost: `attempted + renewed` is `held + pending + closed` and the failures of every kind, and
+/// Nothing is lost: `attempted + renewed + reconnects.attempted` is `held + pending + closed` and the failures of every kind, and
 /// `established` is `held + closed` and the failures of [`Phase::Hold`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +153,7 @@ pub struct LoadOutcome {
     pub held: u64,
     /// Connections still in their handshake at the end; the half-open ones of a half-open load.
     pub pending: u64,
-    /// Connections that the client closed when their time was over ([`crate::plan::Behaviour::Churn`]).
+    /// Connections that the client closed: when their time was over ([`crate::plan::Behaviour::Churn`]), or in a storm.
     #[serde(default)]
     pub closed: u64,
     /// How often a half-open connection that the kernel had given up was begun anew. Not among `attempted`, which
@@ -100,8 +172,26 @@ pub struct LoadOutcome {
     pub first_attempt_ns: Option<u64>,
     /// When the last attempt was made.
     pub last_attempt_ns: Option<u64>,
-    /// When the last handshake was completed.
+    /// When the last handshake was completed; one that came back does not count.
     pub last_established_ns: Option<u64>,
+    /// What came of the heartbeats.
+    #[serde(default, skip_serializing_if = "Heartbeats::is_none")]
+    pub heartbeats: Heartbeats,
+    /// From the sending of a heartbeat to the last byte of its answer, in nanoseconds; an answer that never came is not in it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub heartbeat_latency: Latency,
+    /// How late each heartbeat was behind its intended instant, in nanoseconds, taken right before it was sent.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub heartbeat_lag: Latency,
+    /// Bytes that slow readers have read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_bytes: u64,
+    /// What came of those that were to come back.
+    #[serde(default, skip_serializing_if = "Reconnects::is_none")]
+    pub reconnects: Reconnects,
+    /// From the loss of a connection, or its first failure, to the handshake that brought it back, in nanoseconds.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub back_latency: Latency,
     /// The load as it grew, in time order: at most one point each 100 ms and shard, and one at the end. Before its
     /// first point a load is empty.
     pub timeline: Vec<LoadPoint>,
@@ -136,9 +226,17 @@ impl LoadOutcome {
             (&mut self.pending, other.pending),
             (&mut self.closed, other.closed),
             (&mut self.renewed, other.renewed),
+            (&mut self.read_bytes, other.read_bytes),
+            (&mut self.reconnects.attempted, other.reconnects.attempted),
+            (&mut self.reconnects.back, other.reconnects.back),
+            (&mut self.reconnects.given_up, other.reconnects.given_up),
         ] {
             *mine = mine.saturating_add(theirs);
         }
+        self.heartbeats.merge(&other.heartbeats);
+        self.heartbeat_latency.merge(&other.heartbeat_latency);
+        self.heartbeat_lag.merge(&other.heartbeat_lag);
+        self.back_latency.merge(&other.back_latency);
         for row in &other.failures {
             self.add_failure(row.phase, &row.errno, row.count);
         }
@@ -151,13 +249,13 @@ impl LoadOutcome {
         self.timeline = sum_of_steps(&self.timeline, &other.timeline);
     }
 
-    /// Established connections per second, from the first attempt to the last completed handshake. `None` when none
+    /// Connections established per second, those that came back left out, from the first attempt to the last completed handshake. `None` when none
     /// was established, or when all of it happened within one nanosecond.
     #[must_use]
     pub fn rate_per_s(&self) -> Option<f64> {
         let span_ns = self.last_established_ns?.checked_sub(self.first_attempt_ns?).filter(|&span| span > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "connections and nanoseconds of a run are far below 2^52")]
-        let rate = self.established as f64 * 1e9 / span_ns as f64;
+        let rate = self.established.saturating_sub(self.reconnects.back) as f64 * 1e9 / span_ns as f64;
         Some(rate)
     }
 

@@ -24,6 +24,85 @@ pub enum Behaviour {
         /// From the completed handshake, as the client sees it, to the close.
         lifetime: Duration,
     },
+    /// A share of them sends a request from time to time and reads its answer; the others are held in silence.
+    Heartbeat {
+        /// From one request of a connection to its next, above zero. The first one comes within the first interval, at a phase of
+        /// chance, so that connections which were opened together do not beat together.
+        interval: Duration,
+        /// How many of a hundred connections beat, by chance; the others are idle.
+        share_percent: u32,
+    },
+    /// It asks for an answer of [`SLOW_ANSWER_BYTES`] and reads that slowly, so that it piles up at the server; when it has all of it,
+    /// it asks again. Its own receive buffer is small ([`SLOW_RECEIVE_BYTES`]).
+    SlowReader {
+        /// In bytes a second; 0 for one that never reads.
+        rate: u64,
+    },
+    /// Like an idle one; where it is closed by the server, reset, or fails to be established, it comes back ([`LoadPlan::comeback`]).
+    Reconnect,
+}
+
+/// What a slow reader asks for at a time, in bytes (`/bytes/N` of the built-in server): above the first send buffer of a socket (16 KiB of
+/// `net.ipv4.tcp_wmem`), and little enough that ten thousand of them fit into a few gigabytes.
+pub const SLOW_ANSWER_BYTES: u64 = 256 * 1_024;
+
+/// The receive buffer that a slow reader asks for, in bytes; the kernel doubles it (`socket(7)`, `SO_RCVBUF`). Otherwise it would take in
+/// megabytes that nobody reads (`net.ipv4.tcp_rmem`).
+pub const SLOW_RECEIVE_BYTES: usize = 4_096;
+
+/// How the pause before a connection comes back grows with each try in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// It does not come back.
+    #[default]
+    None,
+    /// By the base each time.
+    Linear,
+    /// To twice as much each time.
+    Exponential,
+    /// By chance between nothing and what [`Policy::Exponential`] waits, so that those who were lost together do not come back together.
+    Jittered,
+}
+
+/// An instant at which clients close their connections and open them anew at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Storm {
+    /// Since the start of the load.
+    pub at: Duration,
+    /// How many of a hundred connections take part, by chance.
+    pub share_percent: u32,
+}
+
+/// Whether and how connections that are gone come back. Each comes from a source of its own, one of those beyond the planned ones, because
+/// its old one may rest in `TIME_WAIT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Comeback {
+    /// After a loss or a failure that is not the generator's own.
+    pub policy: Policy,
+    /// The first pause; without a meaning for [`Policy::None`].
+    pub base: Duration,
+    /// The longest pause, not below `base`.
+    pub cap: Duration,
+    /// A storm, besides.
+    pub storm: Option<Storm>,
+}
+
+impl Comeback {
+    /// Whether nobody comes back: what is said by leaving it out.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How often connections of a load may want a source port besides their first, as a multiple of the connections: one for losses, because a
+    /// port can be used again by the time all others have been, and one for a storm.
+    #[must_use]
+    pub fn more_sources(&self) -> u64 {
+        u64::from(self.policy != Policy::None) + u64::from(self.storm.is_some())
+    }
 }
 
 /// Where the connections come from.
@@ -66,6 +145,28 @@ pub struct LoadPlan {
     pub sources: Sources,
     /// Where they go, in turn; at least one.
     pub destinations: Vec<SocketAddr>,
+    /// Whether they come back.
+    #[serde(default, skip_serializing_if = "Comeback::is_never")]
+    pub comeback: Comeback,
+    /// The path that a heartbeat asks for.
+    #[serde(default = "root", skip_serializing_if = "is_root")]
+    pub path: String,
+    /// Where chance begins: phases of heartbeats, jitter, who takes part in a storm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seed: u64,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn is_root(path: &str) -> bool {
+    path == "/"
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(seed: &u64) -> bool {
+    *seed == 0
 }
 
 /// Descriptors that a worker needs besides its connections: standard streams, epoll, timer, the pipes to its parent,

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -15,6 +17,10 @@ use crate::wire::{self, Answer, Decision, Reading};
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
 /// occupies a task no longer; one that says nothing occupies none. Ten times a kubelet's default time-out.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a long answer may stand still because its peer does not read: what nginx allows between two writes (`send_timeout`).
+const SEND_PATIENCE: Duration = Duration::from_secs(60);
+/// The body of a long answer is this, over and over; it costs no memory of a connection.
+static FILLER: [u8; 16 * 1_024] = [b'x'; 16 * 1_024];
 /// Bytes first set aside for a head: a kubelet's is about 120.
 const FIRST_READ: usize = 512;
 /// Most bytes thrown away before a connection is closed on a request that was refused.
@@ -30,10 +36,55 @@ enum End {
     Closed,
 }
 
-/// Answers what the connection in slot `key` has to say, then lays it to rest again or closes it.
-pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection) {
+/// What came of an attempt to answer without a task.
+pub(crate) enum AtOnce {
+    /// The request was answered, and the connection goes on.
+    Answered,
+    /// It takes a conversation; this much of the request has been read.
+    Talk(Vec<u8>),
+    /// The peer ended it.
+    Ended,
+    /// It was reset, or failed.
+    Broken,
+}
+
+/// Answers one whole request of a connection that stays open, as a heartbeat is: two system calls, no task and no memory. Everything
+/// else is left to [`converse`], with what was read.
+pub(crate) fn at_once(socket: &OwnedFd, rest: &Rest) -> AtOnce {
+    if !rest.answer_delay.is_zero() {
+        return AtOnce::Talk(Vec::new());
+    }
+    let mut bytes = [0_u8; FIRST_READ];
+    let head = match recv(socket, &mut bytes, RecvFlags::DONTWAIT) {
+        Ok((0, _)) => return AtOnce::Ended,
+        Ok((read, _)) => bytes.get(..read).unwrap_or_default(),
+        Err(Errno::AGAIN | Errno::INTR) => return AtOnce::Talk(Vec::new()),
+        Err(_) => return AtOnce::Broken,
+    };
+    let decision = match wire::read(head, &rest.health_path) {
+        Reading::Decided(decision) if decision.keep_alive && decision.consumed == head.len() => decision,
+        Reading::Decided(_) | Reading::Partial => return AtOnce::Talk(head.to_vec()),
+    };
+    if decision.answer.more() > 0 {
+        return AtOnce::Talk(head.to_vec());
+    }
+    let answer = decision.answer.render(true);
+    match send(socket, &answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == answer.len() => {
+            rest.counters.0.answered(decision.answer == Answer::Healthy);
+            AtOnce::Answered
+        }
+        // Nothing of it has gone, so a conversation can wait for room and begin afresh.
+        Err(Errno::AGAIN | Errno::INTR) => AtOnce::Talk(head.to_vec()),
+        // A part of an answer of a hundred bytes: the peer has not read for megabytes.
+        Ok(_) | Err(_) => AtOnce::Broken,
+    }
+}
+
+/// Answers what the connection in slot `key` has to say, of which `head` has been read, then lays it to rest again or closes it.
+pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection, head: Vec<u8>) {
     let Connection { socket, extra, ignored } = connection;
-    match exchange(socket, &rest, PATIENCE).await {
+    match exchange(socket, head, &rest, PATIENCE).await {
         Ok(End::Rest(socket)) => rest.put_back(key, Connection { socket, extra, ignored }),
         Ok(End::Ended(socket)) => rest.ended(key, Connection { socket, extra, ignored }),
         // What went wrong is the peer's business: to the server it is one connection less.
@@ -45,9 +96,9 @@ pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection)
 }
 
 /// Answers requests until none is begun, or the conversation is over.
-async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Result<End> {
+async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Duration) -> io::Result<End> {
     let mut stream = TcpStream::from_std(socket.into())?;
-    let mut head = Vec::with_capacity(FIRST_READ);
+    head.reserve(FIRST_READ);
     loop {
         let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.health_path)).await {
             Ok(Ok(Some(decision))) => decision,
@@ -59,6 +110,7 @@ async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Resul
             sleep(rest.answer_delay).await;
         }
         timeout(patience, stream.write_all(&decision.answer.render(decision.keep_alive))).await??;
+        send_more(&mut stream, decision.answer.more()).await?;
         let healthy = decision.answer == Answer::Healthy;
         rest.counters.0.answered(healthy);
         if !decision.keep_alive {
@@ -72,6 +124,16 @@ async fn exchange(socket: OwnedFd, rest: &Rest, patience: Duration) -> io::Resul
             return Ok(End::Rest(stream.into_std()?.into()));
         }
     }
+}
+
+/// Sends `left` bytes of filler, for as long as the peer takes some of it now and then.
+async fn send_more(stream: &mut TcpStream, mut left: u64) -> io::Result<()> {
+    while left > 0 {
+        let piece = usize::try_from(left).unwrap_or(usize::MAX).min(FILLER.len());
+        let sent = timeout(SEND_PATIENCE, stream.write(FILLER.get(..piece).unwrap_or_default())).await??;
+        left -= sent as u64;
+    }
+    Ok(())
 }
 
 /// Reads until the first request in `head` is decided; `None` when the peer ended before that.
@@ -115,7 +177,7 @@ mod tests {
         std::io::Write::write_all(&mut client, b"GET /hea").unwrap();
 
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let over = runtime.block_on(exchange(server.into(), &rest, Duration::from_millis(1))).unwrap();
+        let over = runtime.block_on(exchange(server.into(), Vec::new(), &rest, Duration::from_millis(1))).unwrap();
 
         assert!(matches!(over, End::Closed));
         let mut said = String::new();

@@ -66,6 +66,8 @@ pub enum AtMax {
 }
 
 /// One target process.
+///
+/// A setting that a record from before it lacks is what the server did then: that of [`Plan::plain`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Plan {
@@ -73,12 +75,13 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// The backlog passed to `listen(2)`, in connections. The kernel keeps min(backlog, `net.core.somaxconn`) and holds one more.
     pub backlog: u32,
-    /// The path that answers 200; any other path answers 404.
+    /// The path that answers 200. `/bytes/N` answers 200 with `N` bytes (64 MiB at most); any other path answers 404.
     pub health_path: String,
     /// A second listener for health checks alone; `None` serves them on `listen`. `listen` answers `health_path` in both
     /// cases, and both draw on the same descriptors: at `EMFILE` neither can accept.
     pub health_listen: Option<SocketAddr>,
     /// How connections are taken from the queue of `listen` (a separate health listener always drains).
+    #[serde(default)]
     pub accept: Accept,
     /// A recurring pause of the accept loops of `listen`.
     pub accept_pause: Option<AcceptPause>,
@@ -91,25 +94,38 @@ pub struct Plan {
     /// `None` for no cap.
     pub max_connections: Option<u32>,
     /// What happens to a connection beyond `max_connections`.
+    #[serde(default)]
     pub at_max: AtMax,
     /// Of the connections that the peer has ended, each so-many-th is never closed here: it stays in `CLOSE_WAIT`, with its
     /// descriptors. 0 for none. Counted are ends that the server learns of by reading. A connection that it closes itself
     /// (`Connection: close`, a refused request), one that the peer reset, and one ignored at the cap are closed as ever.
+    #[serde(default)]
     pub leak_one_in: u32,
     /// How long each answer is held back, from the end of its request; others are served meanwhile.
+    #[serde(default)]
     pub answer_delay: Duration,
     /// `TCP_DEFER_ACCEPT` on `listen`, in whole seconds from 1 on: the connection stays in the SYN queue until data comes (`tcp(7)`).
     pub defer_accept: Option<Duration>,
     /// Listening sockets on `listen` that share it by `SO_REUSEPORT`, at least 1. One socket sets no `SO_REUSEPORT`.
+    #[serde(default = "one")]
     pub reuseport: u32,
     /// How many of them are never accepted from; below `reuseport`, or 0.
+    #[serde(default)]
     pub reuseport_stuck: u32,
     /// What happens at `EMFILE` and `ENFILE`, on either listener.
+    #[serde(default)]
     pub on_emfile: OnEmfile,
     /// Whether the server raises its soft descriptor limit to the hard one before it listens.
+    #[serde(default)]
     pub raise_nofile: bool,
     /// Descriptors each connection costs besides its socket (a file, an upstream connection).
+    #[serde(default)]
     pub extra_fds_per_connection: u32,
+}
+
+/// One socket, as a server had before it could be asked for more.
+const fn one() -> u32 {
+    1
 }
 
 impl Plan {
@@ -136,5 +152,17 @@ impl Plan {
             raise_nofile: false,
             extra_fds_per_connection: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_plan_does_not_say_is_as_it_was_then() {
+        let listen = "127.0.0.1:80".parse().unwrap();
+        let least = r#"{ "listen": "127.0.0.1:80", "backlog": 4096, "health-path": "/healthz" }"#;
+        assert_eq!(serde_json::from_str::<Plan>(least).unwrap(), Plan::plain(listen));
     }
 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use slab::Slab;
 
-use crate::answer::converse;
+use crate::answer::{AtOnce, at_once, converse};
 use crate::cap::Cap;
 use crate::error::TargetError;
 use crate::leak::Leak;
@@ -170,7 +170,7 @@ impl Rest {
         self.slots.borrow_mut().get_mut(key).and_then(Option::take)
     }
 
-    /// Closes what hung up and hands what speaks to a task of its own.
+    /// Closes what hung up, answers what asks in one piece, and hands whatever else speaks to a task of its own.
     fn woken(self: &Rc<Self>, key: usize, why: epoll::EventFlags) {
         let Some(connection) = self.take(key) else { return };
         if connection.ignored {
@@ -179,9 +179,17 @@ impl Rest {
             return self.forget(key);
         }
         match sign(&connection.socket, why) {
-            Sign::Speech => {
-                tokio::task::spawn_local(converse(Rc::clone(self), key, connection));
-            }
+            Sign::Speech => match at_once(&connection.socket, self) {
+                AtOnce::Answered => self.put_back(key, connection),
+                AtOnce::Talk(head) => {
+                    tokio::task::spawn_local(converse(Rc::clone(self), key, connection, head));
+                }
+                AtOnce::Ended => self.ended(key, connection),
+                AtOnce::Broken => {
+                    drop(connection);
+                    self.forget(key);
+                }
+            },
             Sign::End => self.ended(key, connection),
             Sign::Break => {
                 drop(connection);

@@ -5,6 +5,9 @@ pub(crate) const HEAD_MAX: usize = 8 * 1_024;
 /// Most header fields that are read; as many as hyper takes by default is 100, a kubelet sends five.
 const FIELDS_MAX: usize = 100;
 
+/// Longest body that can be asked for, in bytes. Nothing of it is kept in memory here; it bounds how long one answer goes on.
+const BYTES_MOST: u64 = 64 * 1_024 * 1_024;
+
 /// What the bytes received so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -30,6 +33,8 @@ pub(crate) struct Decision {
 pub(crate) enum Answer {
     /// 200: the server is healthy, as far as it is able to say so at all.
     Healthy,
+    /// 200 with so many bytes of body, for clients that read slowly (`/bytes/N`).
+    Bytes(u64),
     /// 400: not HTTP/1.
     BadRequest,
     /// 404: another path.
@@ -46,6 +51,7 @@ impl Answer {
     const fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::Healthy => ("200 OK", "ok\n"),
+            Self::Bytes(_) => ("200 OK", ""),
             Self::BadRequest => ("400 Bad Request", "bad request\n"),
             Self::NotFound => ("404 Not Found", "not found\n"),
             Self::MethodNotAllowed => ("405 Method Not Allowed\r\nAllow: GET", "method not allowed\n"),
@@ -54,11 +60,16 @@ impl Answer {
         }
     }
 
-    /// The whole response, head and body. It is HTTP/1.1 for a 1.0 client too (RFC 9110, 2.5), and says what becomes of the connection.
+    /// How many bytes of body follow what [`Self::render`] gives.
+    pub(crate) const fn more(self) -> u64 {
+        if let Self::Bytes(length) = self { length } else { 0 }
+    }
+
+    /// The whole response, head and body, but for the body of [`Answer::Bytes`]. It is HTTP/1.1 for a 1.0 client too (RFC 9110, 2.5), and says what becomes of the connection.
     pub(crate) fn render(self, keep_alive: bool) -> Vec<u8> {
         let (status, body) = self.parts();
         let connection = if keep_alive { "keep-alive" } else { "close" };
-        let length = body.len();
+        let length = body.len() as u64 + self.more();
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{body}"
         )
@@ -86,14 +97,18 @@ fn fatal(answer: Answer, bytes: &[u8]) -> Decision {
 }
 
 fn decide(request: &httparse::Request<'_, '_>, consumed: usize, health_path: &str) -> Decision {
-    let answer = if request.method != Some("GET") {
-        Answer::MethodNotAllowed
-    } else if request.path.is_some_and(|target| path(target) == health_path) {
-        Answer::Healthy
-    } else {
-        Answer::NotFound
+    let asked = request.path.map(path);
+    let answer = match asked {
+        _ if request.method != Some("GET") => Answer::MethodNotAllowed,
+        Some(asked) if asked == health_path => Answer::Healthy,
+        asked => asked.and_then(bytes_asked).map_or(Answer::NotFound, Answer::Bytes),
     };
     Decision { answer, keep_alive: keeps_alive(request), consumed }
+}
+
+/// The number in `/bytes/N`, up to [`BYTES_MOST`].
+fn bytes_asked(path: &str) -> Option<u64> {
+    path.strip_prefix("/bytes/")?.parse().ok().filter(|&bytes| bytes <= BYTES_MOST)
 }
 
 /// The path of a request target, without query; also of the absolute form that a proxy would get (RFC 9112, 3.2.2).
@@ -144,6 +159,10 @@ mod tests {
         use Answer::{BadRequest, Healthy, MethodNotAllowed, NotFound};
         for (text, answer, keep_alive) in [
             ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", Healthy, true),
+            ("GET /bytes/5 HTTP/1.1\r\n\r\n", Answer::Bytes(5), true),
+            ("GET /bytes/67108865 HTTP/1.1\r\n\r\n", NotFound, true),
+            ("GET /bytes/-1 HTTP/1.1\r\n\r\n", NotFound, true),
+            ("POST /bytes/5 HTTP/1.1\r\n\r\n", MethodNotAllowed, true),
             ("GET /healthz?verbose=1 HTTP/1.1\r\n\r\n", Healthy, true),
             ("GET http://10.0.0.1:80/healthz HTTP/1.1\r\n\r\n", Healthy, true),
             ("GET /healthz HTTP/1.1\nHost: a\n\n", Healthy, true),

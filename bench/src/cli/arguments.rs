@@ -6,6 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
+use super::gate::Gate;
+pub(super) use super::merge::Options as Merge;
+pub(super) use super::run::Options as Run;
+use crate::judge::report::forms::markdown::LEAST_BYTES;
+use crate::plan::order::BLOCKS_MOST;
+
 /// Finds out by experiment which limit makes a health check fail under many connections.
 #[derive(Debug, Parser)]
 #[command(name = "brimful", version, about, long_about = None, max_term_width = 100, after_help = EXAMPLES)]
@@ -18,12 +25,13 @@ const EXAMPLES: &str = "\
 Examples:
   brimful run                                the built-in scenario `origin`: descriptors or queue?
   brimful run scenarios/null.toml --verify   hold a scenario to its own [expect]
+  brimful run my.toml --quick                the shortest form that still answers
   brimful check my.toml                      what it would run and cost, and whether this machine can
   brimful scenarios new > my.toml            a file to start from
   brimful probe 127.0.0.1:8080               like ping, for a health check
 
 Exit status: 0 done, 1 a bug in brimful, 2 usage or scenario wrong, 3 this machine refuses,
-4 --verify found another truth, 6 generator-bound, 7 the target did not start or died,
+4 --verify found another truth or a gate failed, 5 a gate is not settled, 6 generator-bound, 7 the target did not start or died,
 130/143 stopped by a signal (what was done is saved). A failing cell is a finding, not an error.";
 
 #[derive(Debug, Subcommand)]
@@ -32,10 +40,18 @@ pub(super) enum Command {
     Run(Run),
     /// Parse scenarios, print every cell with its cost, and refuse what this machine cannot do
     Check(Check),
+    /// Search for the largest load at which the probe stays healthy, for each cell
+    Knee(super::knee::arguments::Knee),
     /// The built-in scenarios
     Scenarios(Scenarios),
     /// Judge a saved run again and render it
     Report(Report),
+    /// Several runs of one scenario as one: from several generators, or from several occasions
+    Merge(Merge),
+    /// Set two runs, or two arms of one run, side by side
+    Compare(Compare),
+    /// Hold a run to a baseline and to ceilings; exit with 4 when it fails, with 5 when it is not settled
+    Gate(Gate),
     /// Run the target server alone
     Serve(Serve),
     /// Open and hold connections against a server on loopback
@@ -54,51 +70,6 @@ pub(super) enum Format {
     Json,
 }
 
-/// The form of a report on standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
-    /// For people, at a terminal
-    #[default]
-    Text,
-    /// For programs
-    Json,
-    /// For people, in a browser: one page that needs nothing else
-    Html,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  brimful run
-  brimful run origin --only 'somaxconn=128,*'
-  brimful run scenarios/ --verify
-  brimful run my.toml --format json --out /tmp/mine")]
-pub(super) struct Run {
-    /// Files, folders of files, or names of built-in scenarios [default: origin]
-    pub(super) scenarios: Vec<String>,
-    /// Where to write; must be new or empty [default: brimful-out/NAME-TIME]
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Write into a folder that is not empty
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Run only the cells whose id matches
-    #[arg(long, value_name = "CELL-GLOB")]
-    pub(super) only: Option<String>,
-    /// Compare with the scenario's [expect]; exit with 4 when the truth is another
-    #[arg(long)]
-    pub(super) verify: bool,
-    /// Fail when a scenario of several needs what is not here (root), instead of listing it
-    #[arg(long)]
-    pub(super) strict: bool,
-    /// What to print when it is done
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
-    /// Lines instead of a progress display, also on a terminal
-    #[arg(long)]
-    pub(super) plain: bool,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -115,6 +86,9 @@ pub(super) struct Check {
     /// Show only the cells whose id matches
     #[arg(long, value_name = "CELL-GLOB")]
     pub(super) only: Option<String>,
+    /// Show the time that so many blocks take
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(BLOCKS_MOST)))]
+    pub(super) blocks: u32,
 }
 
 #[derive(Debug, Args)]
@@ -136,18 +110,61 @@ pub(super) enum ScenarioCommand {
     New,
 }
 
+/// A form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportForm {
+    /// For a terminal
+    #[default]
+    Text,
+    /// GitHub's Markdown, for a step's summary or a comment on a pull request
+    Md,
+    /// One page for a browser that needs nothing else: no network, no script
+    Html,
+    /// report.json, judged again
+    Json,
+    /// JUnit's XML: a failing or degraded cell is a failure, a void or missing one an error
+    Junit,
+    /// Bencher's metric format (JSON)
+    Bmf,
+    /// For github-action-benchmark, `tool: customSmallerIsBetter` (JSON)
+    GithubActionBenchmark,
+    /// Go's benchmark lines, one a block, for benchstat
+    Benchstat,
+    /// HdrHistogram's percentile table, one a cell, in milliseconds
+    Hgrm,
+    /// HdrHistogram's interval log of every block, in nanoseconds
+    Hlog,
+    /// OpenMetrics text, with the times of the run
+    Openmetrics,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   brimful report brimful-out/origin-20261123T120000Z
   brimful report brimful-out/origin-20261123T120000Z --format json | jq '.cells[].verdict.cause'
-  brimful report brimful-out/origin-20261123T120000Z --format html > report.html")]
+  brimful report brimful-out/origin-20261123T120000Z --format md --limit 64KB --out comment.md
+  brimful report brimful-out/origin-20261123T120000Z --format hgrm --cell '*nofile=1024'
+
+What each form is for, and how other tools take it: docs/report.md.")]
 pub(super) struct Report {
     /// A folder that `brimful run` wrote, or the report.json in it
     pub(super) run: PathBuf,
     /// The form
     #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Form,
+    pub(super) format: ReportForm,
+    /// Write to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Only the cells whose id matches
+    #[arg(long, value_name = "CELL-GLOB")]
+    pub(super) cell: Option<String>,
+    /// For md: the most it may have (GitHub takes 64KB in a comment), at least 1KiB
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = markdown_bytes)]
+    pub(super) limit: usize,
+    /// Write the report's files in the run's folder anew as well
+    #[arg(long, conflicts_with = "cell")]
+    pub(super) save: bool,
 }
 
 #[derive(Debug, Args)]
@@ -246,6 +263,12 @@ fn above_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn markdown_bytes(text: &str) -> Result<usize, String> {
+    let size: bytesize::ByteSize = text.parse()?;
+    let bytes = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+    if bytes < LEAST_BYTES { Err(format!("must be at least {LEAST_BYTES} bytes")) } else { Ok(bytes) }
+}
+
 fn nofile(text: &str) -> Result<brimful_target::limits::Nofile, String> {
     crate::plan::knob::parse_nofile(&crate::plan::cell::KnobValue::Word(text.to_owned()))
 }
@@ -262,5 +285,11 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_in_the_units_people_write() {
+        assert_eq!(["64KB", "1MiB", "65536"].map(super::markdown_bytes), [Ok(64_000), Ok(1 << 20), Ok(65_536)]);
+        assert!(["1000", "-1", "much"].into_iter().all(|text| super::markdown_bytes(text).is_err()));
     }
 }

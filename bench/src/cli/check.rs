@@ -1,13 +1,14 @@
 //! `brimful check`: every cell, what it would cost, and whether this machine can.
 
 use super::arguments::Check;
-use super::sources::{self, Source};
+use super::sources;
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::{machine, preflight};
 use crate::plan::cell::Cell;
 use crate::plan::cost::{self, Machine};
 use crate::plan::matrix;
+use crate::plan::scenario::Scenario;
 
 /// The hard descriptor limit assumed when only the syntax is asked for: no value is refused.
 const NO_LIMIT: u64 = u64::MAX;
@@ -36,10 +37,11 @@ pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
             continue;
         }
         // One file that cannot run here must not hide what the next one would need.
-        match feasible_cells(source, &machine, options.only.as_deref()) {
-            Ok(cells) => {
-                put(&format!("\n{}\n", cost::table(&cells, &machine, 1).map_err(|r| Error::Refused(vec![r]))?))
-            }
+        match feasible_cells(&source.scenario, &machine, options.only.as_deref()) {
+            Ok(cells) => put(&format!(
+                "\n{}\n",
+                cost::table(&cells, &machine, options.blocks).map_err(|r| Error::Refused(vec![r]))?
+            )),
             Err(error) => {
                 super::explain(&error);
                 status = status.worse(error.exit_status());
@@ -53,14 +55,26 @@ pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
 }
 
 /// The cells of a scenario that this machine can run, all of them or a refusal.
-pub(super) fn feasible_cells(source: &Source, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
-    let mut cells = matrix::expand(&source.scenario, machine.nofile_hard).map_err(Error::Refused)?;
-    if let Some(glob) = only {
-        cells = matrix::only(cells, glob).map_err(|refusal| Error::Refused(vec![refusal]))?;
+fn feasible_cells(scenario: &Scenario, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
+    let cells = cells(scenario, machine, only)?;
+    refuse_infeasible(&cells, machine)?;
+    Ok(cells)
+}
+
+/// The cells of a scenario, or those of them whose id fits a glob.
+pub(super) fn cells(scenario: &Scenario, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
+    let cells = matrix::expand(scenario, machine.nofile_hard).map_err(Error::Refused)?;
+    match only {
+        Some(glob) => matrix::only(cells, glob).map_err(|refusal| Error::Refused(vec![refusal])),
+        None => Ok(cells),
     }
-    let mut refusals = cost::feasible(&cells, machine);
+}
+
+/// Refuses what this machine cannot do, before anything is started.
+pub(super) fn refuse_infeasible(cells: &[Cell], machine: &Machine) -> Result<(), Error> {
+    let mut refusals = cost::feasible(cells, machine);
     if refusals.is_empty() {
-        refusals = preflight::try_sysctls(&cells)?;
+        refusals = preflight::try_sysctls(cells)?;
     }
-    if refusals.is_empty() { Ok(cells) } else { Err(Error::Refused(refusals)) }
+    if refusals.is_empty() { Ok(()) } else { Err(Error::Refused(refusals)) }
 }

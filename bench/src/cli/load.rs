@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources, shards_needed};
+use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources, shards_needed};
 
 use super::arguments::{Format, Load};
 use super::{put, say};
@@ -26,6 +26,9 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
             SourceChoice::Kernel => Sources::Kernel,
         },
         destinations: vec![options.address],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     };
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));

@@ -2,11 +2,15 @@
 
 mod arguments;
 mod check;
+mod compare;
+mod gate;
+mod knee;
 mod load;
-mod pages;
+mod merge;
 mod probe;
 mod progress;
 mod report;
+mod rules;
 mod run;
 mod scenarios;
 mod serve;
@@ -19,6 +23,7 @@ use clap::Parser as _;
 use self::arguments::{Arguments, Command, Format};
 use crate::error::{Error, ExitStatus};
 use crate::judge::report::Report;
+use crate::judge::report::forms::json;
 use crate::judge::report::text::{self, Look};
 use crate::live::message::chain;
 use crate::live::{process, worker};
@@ -57,8 +62,12 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
+        Command::Knee(options) => knee::knee(&options),
         Command::Scenarios(options) => scenarios::scenarios(&options),
         Command::Report(options) => report::report(&options),
+        Command::Merge(options) => merge::merge(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Gate(options) => gate::gate(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
@@ -91,18 +100,31 @@ fn put(text: &str) {
 /// A report on standard output.
 fn show(report: &Report, format: Format) {
     match format {
-        Format::Text => {
-            let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
-            put(&text::render(report, Look { width, color: colour() }));
-        }
-        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
+        Format::Text => put(&page(report)),
+        Format::Json => put(&json::render(report)),
     }
+}
+
+/// A report for the terminal that this is, or for a file.
+fn page(report: &Report) -> String {
+    text::render(report, look())
+}
+
+/// How a page on standard output shall look.
+fn look() -> Look {
+    let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
+    Look { width, color: colour() }
 }
 
 /// Columns of a page where no terminal tells.
 const WIDTH: u16 = 100;
 
-/// Whether tables may be coloured: a terminal, and no `NO_COLOR` (no-color.org).
+/// Whether tables may be coloured: a terminal, and no `NO_COLOR`.
 fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && colour_wanted()
+}
+
+/// Whether colours are wanted where there is a terminal: not with `NO_COLOR` (no-color.org).
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,38 +1,71 @@
-//! `brimful report`: the verdicts judged again from the saved records.
+//! `brimful report`: the verdicts judged again from the saved records, in any form.
 
 use std::path::Path;
 
-use super::arguments::{Form, Format, Report as Options};
+use super::arguments::{Report as Options, ReportForm};
+use super::{page, put};
 use crate::error::{Error, ExitStatus};
-use crate::judge::report::{Report, RunInfo, SCHEMA_VERSION};
-use crate::store;
+use crate::evidence::record::Record;
+use crate::judge::report::forms::markdown::{self, Limit};
+use crate::judge::report::forms::{benchstat, bmf, github_action_benchmark, hgrm, hlog, json, junit, openmetrics};
+use crate::judge::report::text::{self, Look};
+use crate::judge::report::{MissingCell, Report, html};
+use crate::plan::matrix::Choice;
+use crate::store::{self, RunDirectory};
 
 pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
-    let file = if options.run.is_dir() { options.run.join("report.json") } else { options.run.clone() };
-    let saved = store::read_report(&file, SCHEMA_VERSION)?;
-    let records = store::read_records(file.parent().unwrap_or(Path::new(".")))?;
-    let info = RunInfo {
-        scenario: saved.scenario.name,
-        question: saved.scenario.question,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: saved.host,
-        seed: saved.seed,
-        blocks: saved.blocks,
-        interrupted: saved.interrupted,
-        arms: saved.arms,
-        gate: saved.gate,
-    };
-    let order: Vec<&str> = saved.cells.iter().map(|cell| cell.id.as_str()).collect();
-    let mut planned: Vec<_> = records.iter().map(|record| record.cell.clone()).collect();
-    planned.sort_by_key(|cell| order.iter().position(|&id| id == cell.id).unwrap_or(usize::MAX));
-    planned.dedup_by(|a, b| a.id == b.id);
-    let mut report = Report::build(info, &records, &planned);
-    // What was never run has no record; only the saved report knows of it.
-    report.missing = saved.missing;
-    match options.format {
-        Form::Text => super::show(&report, Format::Text),
-        Form::Json => super::show(&report, Format::Json),
-        Form::Html => super::put(&super::pages::html(&report, &records)),
+    if options.run.join("knee.json").exists() && !options.run.join("report.json").exists() {
+        return Err(Error::Usage {
+            what: format!("`{}` is the folder of a search for knees, not of a run", options.run.display()),
+            hint: "its answer is in knee.json, knee.md and knee.svg".to_owned(),
+        });
+    }
+    let mut saved = store::read_run(&options.run)?;
+    if let Some(glob) = &options.cell {
+        choose(glob, &mut saved.records, &mut saved.report.missing)?;
+    }
+    let report = Report::again(saved.report, &saved.records, env!("CARGO_PKG_VERSION"));
+    if options.save {
+        RunDirectory::open(&saved.folder)?.save_report(&report, &saved.records)?;
+    }
+    let text = rendered(options, &saved.folder, &report, &saved.records)?;
+    match &options.out {
+        Some(path) => store::write(path, text.as_bytes())?,
+        None => put(&text),
     }
     Ok(ExitStatus::Done)
+}
+
+/// Leaves only the cells that a glob fits.
+fn choose(glob: &str, records: &mut Vec<Record>, missing: &mut Vec<MissingCell>) -> Result<(), Error> {
+    let choice = Choice::new(glob).map_err(|refusal| Error::Refused(vec![refusal]))?;
+    let mut known: Vec<String> = records.iter().map(|record| record.cell.id.clone()).collect();
+    known.extend(missing.iter().map(|cell| cell.id.clone()));
+    known.sort();
+    known.dedup();
+    records.retain(|r| choice.fits(&r.cell.id, r.cell.knobs.iter().map(|(name, knob)| (name, &knob.asked))));
+    missing.retain(|cell| choice.fits(&cell.id, cell.knobs.iter().map(|(name, knob)| (name, &knob.asked))));
+    if records.is_empty() && missing.is_empty() {
+        return Err(Error::Refused(vec![Choice::fits_none(glob, known)]));
+    }
+    Ok(())
+}
+
+fn rendered(options: &Options, folder: &Path, report: &Report, records: &[Record]) -> Result<String, Error> {
+    let whole = folder.join("report.json").display().to_string();
+    Ok(match options.format {
+        // A file has no terminal's width and no colours.
+        ReportForm::Text if options.out.is_some() => text::render(report, Look { width: super::WIDTH, color: false }),
+        ReportForm::Text => page(report),
+        ReportForm::Md => markdown::render(report, Limit { bytes: options.limit, whole: &whole }),
+        ReportForm::Html => html::from_records(report, records),
+        ReportForm::Json => json::render(report),
+        ReportForm::Junit => junit::render(report)?,
+        ReportForm::Bmf => bmf::render(report),
+        ReportForm::GithubActionBenchmark => github_action_benchmark::render(report),
+        ReportForm::Benchstat => benchstat::render(report),
+        ReportForm::Hgrm => hgrm::render(report, records),
+        ReportForm::Hlog => hlog::render(report, records)?,
+        ReportForm::Openmetrics => openmetrics::render(report),
+    })
 }

@@ -8,6 +8,7 @@ pub mod inet_diag;
 pub mod nftables;
 pub mod per_cpu;
 pub mod proc;
+pub mod tracepoint;
 
 pub mod counter_log;
 pub mod listener_log;

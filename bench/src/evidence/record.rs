@@ -18,6 +18,7 @@ pub const RECORD_VERSION: u32 = 1;
 
 /// The machine and the kernel a record was made on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// `uname -r`.
@@ -36,6 +37,7 @@ pub struct Host {
 
 /// What a knob was asked to be, and what the kernel gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobReading {
     /// The value in the scenario.
@@ -83,6 +85,10 @@ pub struct LoadRecord {
     pub outcome: LoadOutcome,
     /// Shards that ended without a report.
     pub missing_shards: Vec<u32>,
+    /// When it was told to rise no further, in nanoseconds since the start of the cell, because the health check had failed
+    /// as often as its threshold allows; it then stood at [`LoadOutcome::attempted`]. `None` where it rose to its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_rising_at_ns: Option<u64>,
 }
 
 /// The health check.
@@ -175,6 +181,14 @@ pub struct Source {
     pub longest_ns: u64,
 }
 
+impl Source {
+    /// Whether no verdict ever needs it: of a tracepoint it is kept only whether it would be there.
+    #[must_use]
+    pub fn is_extra(&self) -> bool {
+        self.name.starts_with("tracepoint.")
+    }
+}
+
 /// Everything that was observed from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -194,6 +208,7 @@ pub struct Evidence {
 
 /// What the cell cost beyond its own time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// From the decision to run the cell to its start instant, in milliseconds.

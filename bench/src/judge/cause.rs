@@ -36,7 +36,7 @@ mod tcp_mem;
 mod three_quarter_rule;
 mod waits;
 
-pub(crate) use generator_bound::{Shortfall, shortfalls};
+pub(crate) use generator_bound::{Shortfall, may_pass, shortfalls};
 pub(crate) use syn_cookies::sent as cookies_sent;
 pub use table::TABLE;
 
@@ -48,6 +48,7 @@ use crate::plan::expect::{CauseName, Why};
 
 /// One line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProofLine {
     /// Where it was read, as `report.json` names the series: `server.TcpExt.ListenOverflows`, `target.0.descriptors`.

@@ -16,6 +16,7 @@ const SLACK_LEAST: u64 = 16;
 
 /// The limit that a cell was to meet first, and where it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Foretold {
     /// What was predicted, by closed form from the knobs.

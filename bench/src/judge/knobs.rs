@@ -19,6 +19,7 @@ pub(crate) struct Judged<'a> {
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobEffect {
     /// The knob's full dotted name.
@@ -37,6 +38,7 @@ pub struct KnobEffect {
 
 /// Two cells that differ in one knob and in their verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The one cell.
@@ -55,6 +57,7 @@ pub struct Change {
 
 /// A knob turned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobChange {
     /// The knob's full dotted name.
@@ -67,6 +70,7 @@ pub struct KnobChange {
 
 /// The fewest knob changes that lead from a cell that fails to a healthy one of the same run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SmallestCure {
     /// The cell that is failing or degraded.
@@ -77,6 +81,7 @@ pub struct SmallestCure {
 
 /// One set of changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CureByKnobs {
     /// What to change.

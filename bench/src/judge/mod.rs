@@ -2,14 +2,17 @@
 //! of how a record is made, so that any verdict can be recomputed from a saved record on any machine.
 //!
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
-//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks.
+//! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks; `gather` makes
+//! one run of several, `compare` sets two reports side by side by the tests of `stats`, and `gate` says whether that is good enough.
+//! `knee` says what the tries of a search came to.
 
 mod descriptors;
+mod page;
 mod queue;
 mod spans;
 mod syn_sent;
 mod view;
-mod words;
+pub(crate) mod words;
 
 pub mod cause;
 pub mod cure;
@@ -21,8 +24,18 @@ pub mod verdict;
 
 pub mod confusion;
 pub mod expect;
+pub mod knee;
 pub mod knobs;
 pub mod report;
+
+pub mod gather;
+pub mod stats;
+
+pub mod metric;
+
+pub mod compare;
+
+pub mod gate;
 
 #[cfg(test)]
 mod catalogue_tests;
@@ -35,4 +48,4 @@ mod support;
 #[cfg(test)]
 mod verdict_tests;
 
-pub use verdict::{Verdict, judge};
+pub use verdict::{Verdict, judge, worth_repeating};

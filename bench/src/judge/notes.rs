@@ -27,8 +27,8 @@ pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {
     if outcome == CellOutcome::Healthy {
         notes.extend(near_misses(view));
     }
-    let missing: Vec<&str> =
-        record.evidence.sources.iter().filter(|s| s.unavailable_because.is_some()).map(|s| s.name.as_str()).collect();
+    let missed = record.evidence.sources.iter().filter(|s| s.unavailable_because.is_some() && !s.is_extra());
+    let missing: Vec<&str> = missed.map(|s| s.name.as_str()).collect();
     if !missing.is_empty() {
         notes.push(format!("not available: {}", missing.join(", ")));
     }

@@ -15,10 +15,13 @@ use crate::plan::gate::Gate;
 
 mod build;
 mod evidence;
+pub mod forms;
 mod headline;
 pub mod html;
 mod merge;
 mod rows;
+#[cfg(test)]
+mod schema_tests;
 mod stats;
 mod table;
 pub mod text;
@@ -40,7 +43,7 @@ pub struct RunInfo {
     pub tool_version: String,
     /// Where it ran.
     pub host: Host,
-    /// The seed of the order of the cells.
+    /// The seed of the order of the cells; 0 where they stood as in the scenario's file.
     pub seed: u64,
     /// Blocks planned, at least 1.
     pub blocks: u32,
@@ -50,13 +53,16 @@ pub struct RunInfo {
     pub arms: Vec<Arm>,
     /// What the scenario wants a gate to hold it to.
     pub gate: Option<Gate>,
+    /// What else a reader should know of the run as a whole: that it was shortened, that cells ran side by side.
+    pub notes: Vec<String>,
 }
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`] at the time of writing.
+    /// The version of this form; a reader refuses a higher one than it knows.
     pub schema_version: u32,
     /// What wrote it.
     pub tool: Tool,
@@ -64,7 +70,7 @@ pub struct Report {
     pub host: Host,
     /// What was asked.
     pub scenario: ScenarioName,
-    /// The seed of the order of the cells.
+    /// The seed of the order of the cells; 0 where they stood as in the scenario's file.
     pub seed: u64,
     /// Blocks planned.
     pub blocks: u32,
@@ -76,6 +82,9 @@ pub struct Report {
     /// What the scenario wants a gate to hold it to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
+    /// What else a reader should know of the run as a whole: that it was shortened, that cells ran side by side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The answer, in a few sentences.
     pub headline: Vec<String>,
     /// The cells that have at least one record, in the scenario's order.
@@ -90,6 +99,7 @@ pub struct Report {
 
 /// What wrote a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// `brimful`.
@@ -100,6 +110,7 @@ pub struct Tool {
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioName {
     /// The scenario's name.
@@ -113,6 +124,7 @@ pub struct ScenarioName {
 /// The probes are merged over the blocks that are not void. Load, evidence and cost are those of one block, so that they belong together:
 /// the first with the cell's outcome (`told_by_block`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellReport {
     /// The cell's id.
@@ -142,6 +154,7 @@ pub struct CellReport {
 
 /// One block of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockReport {
     /// Counts from 0.
@@ -165,6 +178,7 @@ pub struct BlockReport {
 
 /// The first, the last and the largest value of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeriesSummary {
     /// The first reading.
@@ -177,6 +191,7 @@ pub struct SeriesSummary {
 
 /// A cell that was planned and has no record for some of its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MissingCell {
     /// The cell's id.

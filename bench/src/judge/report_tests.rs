@@ -11,7 +11,7 @@ use crate::evidence::record::Record;
 use crate::plan::cell::{Cell, KnobValue};
 use crate::plan::expect::{CauseName, CellOutcome, Expectation};
 
-fn info(question: &str, blocks: u32) -> RunInfo {
+pub(super) fn info(question: &str, blocks: u32) -> RunInfo {
     RunInfo {
         scenario: "origin".into(),
         question: question.into(),
@@ -22,15 +22,16 @@ fn info(question: &str, blocks: u32) -> RunInfo {
         interrupted: false,
         arms: Vec::new(),
         gate: None,
+        notes: Vec::new(),
     }
 }
 
-fn cells(records: &[Record]) -> Vec<Cell> {
+pub(super) fn cells(records: &[Record]) -> Vec<Cell> {
     let by_id: IndexMap<&str, &Cell> = records.iter().map(|r| (r.cell.id.as_str(), &r.cell)).collect();
     by_id.into_values().cloned().collect()
 }
 
-fn report(question: &str, records: &[Record]) -> Report {
+pub(super) fn report(question: &str, records: &[Record]) -> Report {
     let blocks = records.iter().map(|r| r.block + 1).max().unwrap_or(1);
     Report::build(info(question, blocks), records, &cells(records))
 }
@@ -39,7 +40,8 @@ fn text(report: &Report) -> String {
     render(report, Look { width: 100, color: false })
 }
 
-const ORIGIN: &str = "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
+pub(super) const ORIGIN: &str =
+    "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
 
 #[test]
 fn the_origin_reads_well_in_a_hundred_columns() {
@@ -160,7 +162,7 @@ fn colour_is_there_only_when_asked_for() {
     assert!(coloured.contains("\u{1b}["), "{coloured}");
 }
 
-fn blocks(records: Vec<Record>) -> Vec<Record> {
+pub(super) fn blocks(records: Vec<Record>) -> Vec<Record> {
     let id = records[0].cell.clone();
     let numbered = records.into_iter().zip(0..);
     numbered.map(|(r, block)| Record { block, cell: id.clone(), ..r }).collect()
@@ -274,5 +276,34 @@ fn a_verdict_can_be_recomputed_from_a_saved_record() {
         assert_eq!(record.record_version, crate::evidence::record::RECORD_VERSION, "{name}");
         assert_eq!(super::judge(&record).cause, cause, "{name}");
         assert_eq!(serde_json::to_string(&record).unwrap(), text.trim_end(), "{name}");
+    }
+}
+
+/// A record as a brimful wrote it that knew none of the later settings of the target, no faults and no prediction.
+#[test]
+fn a_record_from_before_a_setting_is_read_as_one_without_it() {
+    for (name, text, cause) in SAVED {
+        let whole: Record = serde_json::from_str(text).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        let later = [
+            ("/cell", "faults"),
+            ("/cell/target", "cpu_percent"),
+            ("/cell/target/plan", "accept-rate"),
+            ("/cell/target/plan", "block"),
+            ("/cell/target/plan", "max-connections"),
+            ("/cell/target/plan", "at-max"),
+            ("/cell/target/plan", "leak-one-in"),
+            ("/cell/target/plan", "answer-delay"),
+            ("/cell/target/plan", "defer-accept"),
+            ("/cell/target/plan", "reuseport"),
+            ("/cell/target/plan", "reuseport-stuck"),
+        ];
+        for (table, key) in later {
+            let table = value.pointer_mut(table).and_then(serde_json::Value::as_object_mut).unwrap();
+            assert!(table.remove(key).is_some(), "{name}: {key} is not there to be taken out");
+        }
+        let older: Record = serde_json::from_value(value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(older.cell, whole.cell, "{name}");
+        assert_eq!(super::judge(&older).cause, cause, "{name}");
     }
 }

@@ -3,7 +3,7 @@
 use brimful_loadgen::probe::Summary;
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Finding, ProofLine, Row, TABLE};
+use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
 use super::cure::Cure;
 use super::view::View;
 use super::words::{count, outcome_name};
@@ -13,6 +13,7 @@ use crate::plan::expect::{CauseName, CellOutcome, Why};
 
 /// A cause that the evidence excludes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuledOut {
     /// Which.
@@ -23,6 +24,7 @@ pub struct RuledOut {
 
 /// A cause that could be neither shown nor excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Undecided {
     /// Which; `undetermined` for what has no name in the table.
@@ -35,6 +37,7 @@ pub struct Undecided {
 
 /// What a record means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// What became of the cell.
@@ -78,6 +81,13 @@ pub fn judge(record: &Record) -> Verdict {
         CellOutcome::Degraded | CellOutcome::Failing => explain(&mut verdict, &view, findings),
     }
     verdict
+}
+
+/// Whether a block that came to nothing may come to something when it is run again: the machine was short of time, rather than the
+/// generator of what it needs. A block that was broken off is no such block.
+#[must_use]
+pub fn worth_repeating(record: &Record) -> bool {
+    !record.interrupted && may_pass(&shortfalls(&View::of(record)))
 }
 
 fn outcome(summary: &Summary, findings: &[(&Row, Finding)]) -> CellOutcome {

@@ -1,11 +1,11 @@
 //! Each cause with a record that shows it, and one that nearly does.
 
 use brimful_loadgen::outcome::{Failure, Phase};
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen::probe::{Outcome, Sample};
 use proptest::prelude::*;
 
 use super::support::*;
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, judge, worth_repeating};
 use crate::evidence::record::Record;
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
@@ -323,19 +323,28 @@ fn a_generator_out_of_ports_makes_the_cell_void_and_blames_nobody() {
     assert_eq!(verdict.ruled_out, []);
 }
 
+/// A load whose heartbeats, each four seconds, were sent so late.
+fn beats(record: &mut Record, late_ns: u64) {
+    let interval = std::time::Duration::from_secs(4);
+    record.load.plan.behaviour = brimful_loadgen::plan::Behaviour::Heartbeat { interval, share_percent: 10 };
+    (0..200).for_each(|_| record.load.outcome.heartbeat_lag.record(late_ns));
+}
+
 #[test]
 fn every_shortfall_of_the_generator_voids_the_cell_and_next_to_one_does_not() {
     type Change = fn(&mut Record);
-    let void: [Change; 6] = [
+    let void: [Change; 8] = [
         |r| r.load.missing_shards.push(1),
         |r| r.load.outcome.attempted -= 1,
         |r| (0..200).for_each(|_| r.load.outcome.lag.record(400 * MS)),
+        |r| beats(r, 210 * MS),
         |r| r.probe.samples.clear(),
         |r| fail_from(r, 9, Outcome::LocalError),
         |r| {
             fail_from(r, 9, Outcome::ConnectTimeout);
             r.probe.samples[9].started_ns += 500 * MS;
         },
+        |r| r.probe.samples.iter_mut().take(2).for_each(begins_late),
     ];
     for (i, change) in void.iter().enumerate() {
         let mut record = healthy();
@@ -344,7 +353,8 @@ fn every_shortfall_of_the_generator_voids_the_cell_and_next_to_one_does_not() {
         assert_eq!((verdict.outcome, verdict.cause), (CellOutcome::Void, Some(GeneratorBound)), "{i}");
         assert!(verdict.cure.is_some(), "{i}");
     }
-    let sound: [Change; 4] = [
+    let sound: [Change; 6] = [
+        |r| beats(r, 190 * MS),
         |r| (0..100).for_each(|_| r.load.outcome.lag.record(400 * MS)),
         |r| {
             r.interrupted = true;
@@ -352,12 +362,33 @@ fn every_shortfall_of_the_generator_voids_the_cell_and_next_to_one_does_not() {
         },
         |r| r.load.outcome.failures.push(Failure { phase: Phase::Bind, errno: "EADDRINUSE".into(), count: 12 }),
         |r| r.load.outcome.failures.push(Failure { phase: Phase::Hold, errno: "EOF".into(), count: 3_000 }),
+        |r| r.probe.samples.iter_mut().take(1).for_each(begins_late),
     ];
     for (i, change) in sound.iter().enumerate() {
         let mut record = healthy();
         change(&mut record);
         assert_eq!(judge(&record).outcome, CellOutcome::Healthy, "{i}");
     }
+}
+
+/// Half a time-out late, and then as quick as ever.
+fn begins_late(sample: &mut Sample) {
+    sample.started_ns += 500 * MS;
+    sample.ended_ns += 500 * MS;
+}
+
+#[test]
+fn a_block_is_worth_repeating_when_the_machine_was_short_of_time_and_not_when_a_limit_was_met() {
+    let mut busy = healthy();
+    busy.probe.samples.iter_mut().take(2).for_each(begins_late);
+    assert!(worth_repeating(&busy));
+    assert!(!worth_repeating(&out_of_ports()));
+    busy.load.outcome.failures.push(Failure { phase: Phase::Socket, errno: "EMFILE".into(), count: 3_000 });
+    assert!(!worth_repeating(&busy), "both: the limit would be met again");
+    let mut broken_off = healthy();
+    broken_off.interrupted = true;
+    broken_off.probe.samples.clear();
+    assert!(!worth_repeating(&broken_off));
 }
 
 #[test]

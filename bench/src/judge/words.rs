@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brimful_loadgen::outcome::Phase;
 use brimful_loadgen::probe::Outcome;
 
 /// A count with a comma between thousands: `12,000`.
@@ -78,6 +79,16 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Reset => "reset",
         Outcome::BadStatus => "bad-status",
         Outcome::LocalError => "local-error",
+    }
+}
+
+/// The name under which a step of a connection's life appears in records and in `report.json`.
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Socket => "socket",
+        Phase::Bind => "bind",
+        Phase::Connect => "connect",
+        Phase::Hold => "hold",
     }
 }
 

@@ -16,17 +16,26 @@ use super::interrupt::{Interrupt, LOOK};
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
+use super::reap;
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod rising;
+
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a worker may take to be ready, or to give its account, before the cell is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a worker may be silent in its account once a signal has asked for the end: a shard of 20,000 needs some milliseconds.
+const BRIEF: Duration = Duration::from_secs(1);
+
+/// The most points of the timeline of a load in a record. Each shard keeps 600 of its own, at instants of its own.
+const TIMELINE_MOST: usize = 1_200;
 
 /// How long a sandbox may take beyond that to fill a connection-tracking table: 130,000 entries a second were measured on
 /// a machine of two processors, and 2,000,000 is the most that is tried.
@@ -46,6 +55,15 @@ pub enum Live {
     Probe(Sample),
     /// How the table stands.
     Table(Glance),
+    /// A signal has asked for the end, and it is on its way.
+    Stopping,
+    /// So many of the cell's processes are gone.
+    Gone {
+        /// How many.
+        gone: usize,
+        /// Of how many.
+        of: usize,
+    },
 }
 
 /// Why a cell has no record.
@@ -97,6 +115,8 @@ pub struct Gathered {
     pub early_ends: Vec<EarlyEnd>,
     /// The load, merged.
     pub load: LoadOutcome,
+    /// When it was told to rise no further, in nanoseconds since the start.
+    pub enough_at_ns: Option<u64>,
     /// Load shards without an account.
     pub missing_shards: Vec<u32>,
     /// Every probe.
@@ -134,10 +154,10 @@ pub fn run(
     let t0_ns = stage.start()?;
     stage.gathered.setup = since(began, t0_ns);
     show(Live::Step("running"));
-    stage.watch(cell, show)?;
+    stage.watch(cell, layout, show)?;
     let over = monotonic_ns();
     show(Live::Step("tearing down"));
-    stage.finish()?;
+    stage.finish(show)?;
     stage.gathered.teardown = since(over, monotonic_ns());
     Ok(stage.gathered)
 }
@@ -194,7 +214,7 @@ impl<'a> Stage<'a> {
         };
         let ghosts = match (cell.load.behaviour, &layout.load.sources) {
             (Behaviour::HalfOpen, Sources::Named { addresses, .. }) => *addresses,
-            (Behaviour::HalfOpen | Behaviour::Idle | Behaviour::Churn { .. }, _) => 0,
+            _ => 0,
         };
         cgroup::sweep();
         self.group = match cell.target.cpu_percent {
@@ -271,17 +291,18 @@ impl<'a> Stage<'a> {
     }
 
     /// Listens until the hold and the health check are over, or a signal comes.
-    fn watch(&mut self, cell: &Cell, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
+    fn watch(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
         let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
-        let held = after(cell.duration());
         let deadline = after(cell.duration() + cell.probe.timeout * PROBE_ATTEMPTS + cell.probe.period + PATIENCE);
         let mut probe_done = false;
         loop {
             if self.interrupt.seen().is_some() {
                 self.gathered.interrupted = true;
+                show(Live::Stopping);
                 return Ok(());
             }
             let now = monotonic_ns();
+            let held = self.end_ns(cell, now);
             if probe_done && now >= held {
                 return Ok(());
             }
@@ -299,6 +320,7 @@ impl<'a> Stage<'a> {
                 Heard::Said(Said::Sample(sample)) => {
                     show(Live::Probe(sample.clone()));
                     self.gathered.samples.push(sample);
+                    self.rise_no_further(cell, layout);
                 }
                 Heard::Said(Said::Point(point)) => {
                     self.points.insert(key.shard, point);
@@ -320,18 +342,15 @@ impl<'a> Stage<'a> {
     }
 
     /// Takes everybody's account, then ends everybody.
-    fn finish(&mut self) -> Result<(), CellError> {
+    fn finish(&mut self, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
         self.gathered.duration_ns = monotonic_ns().saturating_sub(self.t0_ns);
         // The last observation comes before anything is let go.
         self.ask(&[Role::Sandbox]);
         self.accounts()?;
         self.ask(&[Role::Load, Role::Target]);
         self.accounts()?;
-        for worker in self.workers.values_mut() {
-            worker.kill();
-        }
-        // Dropping reaps; both ends of every connection are closing at the same time by now.
-        self.workers.clear();
+        self.gathered.load.thin_timeline(TIMELINE_MOST);
+        reap::all(&mut self.workers, |gone, of| show(Live::Gone { gone, of }));
         self.group = None;
         Ok(())
     }
@@ -350,10 +369,22 @@ impl<'a> Stage<'a> {
 
     /// Hears until everybody asked has given account or has ended without one.
     fn accounts(&mut self) -> Result<(), CellError> {
+        let mut heard_ns = monotonic_ns();
         while let Some(waiting) = self.awaited.first().copied() {
-            let Ok((key, heard)) = self.ear.recv_timeout(PATIENCE) else {
-                return Err(CellError::Silent { role: role_name(waiting.role) });
+            let Ok((key, heard)) = self.ear.recv_timeout(LOOK) else {
+                let silent = since(heard_ns, monotonic_ns());
+                if silent > PATIENCE {
+                    return Err(CellError::Silent { role: role_name(waiting.role) });
+                }
+                // Whoever wants to stop waits for nobody who has nothing to say; only without an observation is there no record.
+                if self.interrupt.seen().is_some() && silent > BRIEF && waiting.role != Role::Sandbox {
+                    self.gathered.interrupted = true;
+                    let silent = std::mem::take(&mut self.awaited).into_iter().filter(|key| key.role == Role::Load);
+                    self.gathered.missing_shards.extend(silent.map(|key| key.shard));
+                }
+                continue;
             };
+            heard_ns = monotonic_ns();
             match heard {
                 Heard::Said(Said::Observed { evidence, cpu_fraction }) => {
                     self.gathered.evidence = *evidence;

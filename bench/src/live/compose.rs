@@ -48,7 +48,13 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
         prediction: Some(belongs.prediction),
         knobs: given::readings(cell, &sysctls, &gathered.evidence),
         target: TargetRecord { ready: gathered.ready, outcomes: gathered.target, early_ends: gathered.early_ends },
-        load: LoadRecord { plan: layout.load.clone(), outcome: gathered.load, missing_shards: gathered.missing_shards },
+        load: LoadRecord {
+            plan: layout.load.clone(),
+            // Told when it had risen already, it was not stopped.
+            stopped_rising_at_ns: gathered.enough_at_ns.filter(|_| gathered.load.attempted < gathered.load.requested),
+            outcome: gathered.load,
+            missing_shards: gathered.missing_shards,
+        },
         probe: ProbeRecord { plan: layout.probe.clone(), samples: gathered.samples },
         evidence: gathered.evidence,
         cost: Cost {

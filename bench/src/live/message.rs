@@ -103,6 +103,8 @@ pub enum Tell {
         /// Its process id.
         pid: u32,
     },
+    /// To the load: open no more connections, and go on with those there are.
+    Enough,
     /// Finish, give account, end.
     Stop,
 }

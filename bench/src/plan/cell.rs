@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen::plan::{Behaviour, Comeback};
 use brimful_loadgen::probe::Action;
 use brimful_target::limits::Nofile;
 use indexmap::IndexMap;
@@ -35,6 +35,7 @@ pub enum SourceChoice {
 
 /// The value of a knob: a number, a word or a switch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum KnobValue {
     /// `raise-nofile = true`.
@@ -79,6 +80,14 @@ pub struct TargetSetup {
     pub cpu_percent: Option<u32>,
 }
 
+/// What ends a ramp before its plan does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RampUntil {
+    /// The health check has failed as often in a row as its failure threshold allows: the kubelet would restart.
+    Unhealthy,
+}
+
 /// The client side of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,8 +100,14 @@ pub struct LoadSetup {
     pub hold: Duration,
     /// What they do.
     pub behaviour: Behaviour,
+    /// Whether they come back.
+    #[serde(default, skip_serializing_if = "Comeback::is_never")]
+    pub comeback: Comeback,
     /// Where they come from.
     pub source: SourceChoice,
+    /// What ends the ramp early; the hold counts from there. `None` for nothing. Left out of a record where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_until: Option<RampUntil>,
 }
 
 /// The health check of a cell; its address follows from the target's.
@@ -130,7 +145,8 @@ pub struct Cell {
     pub knobs: IndexMap<String, KnobSetting>,
     /// Where client and server stand.
     pub path: Path,
-    /// What is wrong with the path.
+    /// What is wrong with the path; nothing in a record from before anything could be.
+    #[serde(default)]
     pub faults: Vec<Fault>,
     /// Sysctls to set in the server's namespace (and in the client's where there are two), by dotted name without the `sysctl.` prefix.
     pub sysctls: IndexMap<String, String>,

@@ -14,8 +14,12 @@ pub(super) fn open_at_once(load: &LoadSetup) -> u64 {
 /// How many are open on average while the load churns undisturbed; all of them for any other load.
 pub(super) fn steady(load: &LoadSetup) -> u64 {
     match load.behaviour {
-        Behaviour::Idle | Behaviour::HalfOpen => load.connections,
         Behaviour::Churn { lifetime } => within(load, lifetime),
+        Behaviour::Idle
+        | Behaviour::HalfOpen
+        | Behaviour::Heartbeat { .. }
+        | Behaviour::SlowReader { .. }
+        | Behaviour::Reconnect => load.connections,
     }
 }
 
@@ -31,6 +35,7 @@ pub(super) fn within(load: &LoadSetup, span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use brimful_loadgen::plan::Comeback;
     use proptest::prelude::*;
 
     use super::*;
@@ -38,7 +43,8 @@ mod tests {
 
     fn load(connections: u64, ramp_ms: u64, behaviour: Behaviour) -> LoadSetup {
         let ramp = Duration::from_millis(ramp_ms);
-        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, source: SourceChoice::Auto }
+        let (comeback, source) = (Comeback::default(), SourceChoice::Auto);
+        LoadSetup { connections, ramp, hold: Duration::ZERO, behaviour, comeback, source, ramp_until: None }
     }
 
     fn churn(ms: u64) -> Behaviour {

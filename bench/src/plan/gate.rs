@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A number that one block of one cell comes to, and that two runs or two arms can be compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Metric {
     /// Probes that did not pass over all that ended, 0 to 1. Compared by difference.
     #[serde(rename = "failure-rate")]
@@ -56,6 +57,12 @@ impl Metric {
         Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
+    /// The name most like this one, where one is alike.
+    #[must_use]
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        super::words::nearest(name, Self::ALL.map(Self::name))
+    }
+
     /// Whether more of it is better.
     #[must_use]
     pub const fn more_is_better(self) -> bool {
@@ -83,6 +90,7 @@ pub const DEFAULT_METRICS: [Metric; 3] = [Metric::FailureRate, Metric::Restricte
 
 /// `[gate]`: what a run is held to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Blocks to run unless the command line says otherwise; `None` for as many as the test needs.
@@ -128,5 +136,6 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
         }
         assert_eq!(Metric::named("latency.p98"), None);
+        assert_eq!(Metric::nearest("failure_rate"), Some("failure-rate"));
     }
 }

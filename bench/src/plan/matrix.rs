@@ -1,18 +1,18 @@
 //! From a scenario to its cells: the product of the axes, what is excluded, and one readable id each.
 
-use std::time::Duration;
-
 use brimful_target::limits::Nofile;
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
+use super::arm::ARM;
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
 use super::knob::{parse_nofile, parse_time, print_nofile};
+use super::manners::Manners;
 use super::refusal::Refusal;
-use super::scenario::{Scenario, behaviour};
+use super::scenario::{Scenario, together};
 use super::words::{grouped, quoted};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
@@ -26,39 +26,90 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         ids(&scenario.axes, &rows).map_err(|error| vec![Refusal::scenario(error.to_string(), "vary fewer knobs")])?;
     let cells = rows.iter().zip(ids).map(|(row, id)| {
         let mut cell = base(scenario, id);
+        // Axes come in any order, so a behaviour is made of its settings when all of them are known.
+        let mut manners = scenario.manners.clone();
         for ((axis, settings), &index) in scenario.axes.iter().zip(&settings).zip(row) {
             let Some(setting) = settings.get(index) else { continue };
-            apply(&mut cell, &axis.knob, &setting.set, scenario.lifetime)
-                .map_err(|what| not_applied(&axis.knob, &what))?;
             cell.knobs.insert(axis.knob.clone(), setting.clone());
+            if axis.knob == ARM {
+                continue;
+            }
+            apply((&mut cell, &mut manners), &axis.knob, &setting.set)
+                .map_err(|what| not_applied(&axis.knob, &what))?;
+        }
+        put_on_arm((&mut cell, &mut manners), scenario, nofile_hard)?;
+        cell.load.behaviour = manners.behaviour().map_err(|what| not_applied("load.behaviour", &what))?;
+        cell.load.comeback = manners.comeback();
+        if !scenario.arms.is_empty() {
+            together(&cell)?;
         }
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
 }
 
-/// The cells whose id fits a glob, in their order. The glob may use short names as ids do (`*nofile=1024`) or full ones
-/// (`*ulimit.nofile=1024*`); with full names a cell is every axis of its matrix, varying or not.
+/// What the cell's arm sets, after the matrix: the two never speak of one knob. The cell's knobs name the arm alone.
+fn put_on_arm(
+    (cell, manners): (&mut Cell, &mut Manners),
+    scenario: &Scenario,
+    nofile_hard: u64,
+) -> Result<(), Refusal> {
+    let Some(KnobValue::Word(name)) = cell.knobs.get(ARM).map(|setting| setting.asked.clone()) else { return Ok(()) };
+    let Some(arm) = scenario.arms.iter().find(|arm| arm.name == name) else { return Ok(()) };
+    for (knob, value) in &arm.set {
+        // Only an axis can be clamped, so that no arm is another one than its name says.
+        let set = setting(knob, value, false, nofile_hard)
+            .map_err(|refusal| Refusal {
+                hint: "raise the limit (LimitNOFILE=, ulimit -Hn), or ask for less".into(),
+                ..refusal
+            })?
+            .set;
+        apply((cell, manners), knob, &set).map_err(|what| not_applied(knob, &what))?;
+    }
+    Ok(())
+}
+
+/// A choice of cells. The glob may use short names as ids do (`*nofile=1024`) or full ones (`*ulimit.nofile=1024*`); with full
+/// names a cell is every axis of its matrix, varying or not.
+#[derive(Clone, Debug)]
+pub struct Choice(GlobMatcher);
+
+impl Choice {
+    /// The cells that a glob fits.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of class `Scenario` for a malformed glob.
+    pub fn new(glob: &str) -> Result<Self, Refusal> {
+        let malformed = |error: globset::Error| {
+            Refusal::scenario(format!("`{glob}` is no glob: {}", error.kind()), "write for example 'somaxconn=128,*'")
+        };
+        Ok(Self(Glob::new(glob).map_err(malformed)?.compile_matcher()))
+    }
+
+    /// Whether it fits a cell, by its id or by every axis with the value asked.
+    #[must_use]
+    pub fn fits<'a>(&self, id: &str, asked: impl Iterator<Item = (&'a String, &'a KnobValue)>) -> bool {
+        let full = || asked.map(|(knob, value)| format!("{knob}={value}")).collect::<Vec<_>>().join(",");
+        self.0.is_match(id) || self.0.is_match(full())
+    }
+
+    /// That it fits none of the cells with these ids.
+    #[must_use]
+    pub fn fits_none(glob: &str, known: Vec<String>) -> Refusal {
+        Refusal::scenario(format!("no cell fits `{glob}`"), format!("the cells are {}", quoted(known)))
+    }
+}
+
+/// The cells that a [`Choice`] fits, in their order.
 ///
 /// # Errors
 /// A [`Refusal`] of class `Scenario` for a malformed glob and for one that no cell fits; that one lists the ids.
 pub fn only(cells: Vec<Cell>, glob: &str) -> Result<Vec<Cell>, Refusal> {
-    let malformed = |error: globset::Error| {
-        Refusal::scenario(format!("`{glob}` is no glob: {}", error.kind()), "write for example 'somaxconn=128,*'")
-    };
-    let matcher = Glob::new(glob).map_err(malformed)?.compile_matcher();
+    let choice = Choice::new(glob)?;
     let known: Vec<String> = cells.iter().map(|cell| cell.id.clone()).collect();
-    let fitting: Vec<Cell> =
-        cells.into_iter().filter(|cell| matcher.is_match(&cell.id) || matcher.is_match(full_id(cell))).collect();
-    if fitting.is_empty() {
-        return Err(Refusal::scenario(format!("no cell fits `{glob}`"), format!("the cells are {}", quoted(known))));
-    }
-    Ok(fitting)
-}
-
-/// Every axis by its full dotted name with the value asked.
-fn full_id(cell: &Cell) -> String {
-    cell.knobs.iter().map(|(knob, setting)| format!("{knob}={}", setting.asked)).collect::<Vec<_>>().join(",")
+    let asked = |cell: &Cell| choice.fits(&cell.id, cell.knobs.iter().map(|(knob, setting)| (knob, &setting.asked)));
+    let fitting: Vec<Cell> = cells.into_iter().filter(asked).collect();
+    if fitting.is_empty() { Err(Choice::fits_none(glob, known)) } else { Ok(fitting) }
 }
 
 /// The scenario's cell before any axis has changed it.
@@ -111,8 +162,8 @@ fn setting(knob: &str, asked: &KnobValue, clamp: bool, nofile_hard: u64) -> Resu
     Ok(KnobSetting { set: print_nofile(lowered), clamped_because: Some(machine), ..as_asked })
 }
 
-/// Puts one value where the run will look for it. `lifetime` is that of a load that churns.
-fn apply(cell: &mut Cell, knob: &str, value: &KnobValue, lifetime: Option<Duration>) -> Result<(), String> {
+/// Puts one value where the run will look for it, or into what the load's behaviour will be made of.
+fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobValue) -> Result<(), String> {
     if let Some(sysctl) = knob.strip_prefix("sysctl.") {
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
@@ -132,7 +183,15 @@ fn apply(cell: &mut Cell, knob: &str, value: &KnobValue, lifetime: Option<Durati
         "target.reuseport-stuck" => plan.reuseport_stuck = number(value)?,
         "target.leak-one-in" => plan.leak_one_in = number(value)?,
         "target.cpu" => cell.target.cpu_percent = Some(number(value)?),
-        "load.behaviour" => cell.load.behaviour = behaviour(&value.to_string(), lifetime)?,
+        "load.behaviour" => manners.name = word(value)?,
+        "load.heartbeat-interval" => manners.interval = parse_time(value)?,
+        "load.heartbeat-share" => manners.share_percent = number(value)?,
+        "load.read-rate" => manners.read_rate = Some(number(value)?),
+        "load.reconnect" => manners.policy = Some(word(value)?),
+        "load.reconnect-base" => manners.base = parse_time(value)?,
+        "load.reconnect-cap" => manners.cap = parse_time(value)?,
+        "load.storm-at" => manners.storm_at = Some(parse_time(value)?),
+        "load.storm-share" => manners.storm_share = number(value)?,
         "load.connections" => cell.load.connections = number(value)?,
         "load.source" => cell.load.source = word(value)?,
         _ => return Err("no part of a cell answers to this name".to_owned()),
@@ -161,6 +220,8 @@ fn not_applied(knob: &str, what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use brimful_loadgen::plan::Behaviour;
     use brimful_target::{Accept, OnEmfile};
     use proptest::prelude::*;
@@ -233,11 +294,30 @@ mod tests {
     }
 
     #[test]
+    fn a_behaviour_is_made_of_what_other_axes_say() {
+        use brimful_loadgen::plan::{Policy, Storm};
+        let matrix = "hold = \"9s\"\nread-rate = 7\nreconnect = \"linear\"\nstorm-at = \"1s\"\n[matrix.load]\n\
+                      behaviour = [\"idle\", \"heartbeat\", \"slow-reader\"]\nheartbeat-interval = [\"2s\"]\nheartbeat-share = [5]\n\
+                      storm-share = [50]\nreconnect-base = [\"10ms\"]\nreconnect-cap = [\"1s\"]\n";
+        let text = format!("question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\n{matrix}");
+        let scenario = Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+        let cells = expand(&scenario, 1_024).unwrap();
+        let (idle, beats, slow) = (&cells[0].load, &cells[1].load, &cells[2].load);
+        assert_eq!((idle.behaviour, idle.comeback.is_never()), (Behaviour::Idle, true));
+        let interval = Duration::from_secs(2);
+        assert_eq!(beats.behaviour, Behaviour::Heartbeat { interval, share_percent: 5 });
+        assert_eq!((beats.comeback.policy, beats.comeback.base), (Policy::Linear, Duration::from_millis(10)));
+        assert_eq!(beats.comeback.storm, Some(Storm { at: Duration::from_secs(1), share_percent: 50 }));
+        assert_eq!((slow.behaviour, slow.comeback.is_never()), (Behaviour::SlowReader { rate: 7 }, true));
+    }
+
+    #[test]
     fn every_knob_of_the_table_that_is_no_sysctl_can_be_applied() {
         for knob in all().filter(|knob| !matches!(knob.scope, Scope::NetworkNamespace | Scope::HostWide)) {
             let mut cell = base(&scenario(""), String::new());
-            let error = apply(&mut cell, knob.name, &KnobValue::Word("\0".into()), None);
-            assert_ne!(error.unwrap_err(), "no part of a cell answers to this name", "{}", knob.name);
+            let mut manners = Manners::default();
+            let applied = apply((&mut cell, &mut manners), knob.name, &KnobValue::Word("\0".into()));
+            assert_ne!(applied, Err("no part of a cell answers to this name".to_owned()), "{}", knob.name);
         }
     }
 

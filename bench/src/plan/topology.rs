@@ -135,6 +135,12 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
         behaviour: cell.load.behaviour,
         sources,
         destinations,
+        comeback: cell.load.comeback,
+        path: match cell.load.behaviour {
+            Behaviour::Heartbeat { .. } => first.health_path.clone(),
+            _ => "/".to_owned(),
+        },
+        seed: 0,
     };
     let probe = ProbePlan {
         action: cell.probe.action.clone(),
@@ -192,10 +198,15 @@ fn named_sources(cell: &Cell, health: SocketAddr, skip: Vec<u16>) -> Sources {
         (Path::Loopback, IpAddr::V4(_)) => IpAddr::V4(LOOPBACK_SOURCES),
         (Path::Loopback, IpAddr::V6(_)) => IpAddr::V6(LOOPBACK6_SOURCES),
     };
-    sources_from(first, cell.load.connections, beside(kernel_range(cell)), skip)
+    sources_from(first, sources_wanted(cell), beside(kernel_range(cell)), skip)
 }
 
-/// As many addresses as the connections need when each address and port is used once, whatever the destination.
+/// How many source ports the load of a cell wants: one for each connection, and those with which some come back.
+pub(super) fn sources_wanted(cell: &Cell) -> u64 {
+    cell.load.connections.saturating_mul(1 + cell.load.comeback.more_sources())
+}
+
+/// As many addresses as the sources need when each address and port is used once, whatever the destination.
 fn sources_from(first: IpAddr, connections: u64, (first_port, last_port): (u16, u16), mut skip: Vec<u16>) -> Sources {
     skip.retain(|port| (first_port..=last_port).contains(port));
     let each = (u64::from(last_port - first_port) + 1).saturating_sub(skip.len() as u64).max(1);
@@ -243,6 +254,7 @@ pub fn host_sources(server: SocketAddr, connections: u64) -> Sources {
 
 #[cfg(test)]
 mod tests {
+    use brimful_loadgen::address::capacity;
     use proptest::prelude::*;
 
     use super::*;
@@ -321,6 +333,18 @@ mod tests {
             resolve(&cells[0], 20_000).unwrap_err().what,
             "half-open load from 293 addresses, at most 254 are there"
         );
+    }
+
+    #[test]
+    fn heartbeats_ask_for_health_and_whoever_comes_back_has_ports_for_it() {
+        let storm = "[load]\nconnections = 20_000\nramp = \"1s\"\nhold = \"9s\"\nbehaviour = \"heartbeat\"\nstorm-at = \"5s\"\n\
+                     reconnect = \"linear\"\n[probe]\nhttp-get = \"/live\"";
+        let scenario =
+            Scenario::parse("t.toml", &format!("question = \"?\"\n{storm}")).unwrap_or_else(|e| panic!("{e}"));
+        let load = resolve(&expand(&scenario, 1 << 20).unwrap()[0], 20_000).unwrap().load;
+        assert_eq!((load.path.as_str(), load.comeback.more_sources()), ("/live", 2));
+        assert_eq!(capacity(&load), 2 * 31_743, "for 60,000");
+        assert_eq!(layout("", 20_000, 20_000).load.path, "/");
     }
 
     #[test]

@@ -160,7 +160,9 @@ fn ctrl_c_leaves_a_partial_report() {
     let output = run.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopping, because of a signal"), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["interrupted"], true);
+    assert!(fs::read_to_string(out.join("report.md")).unwrap().contains("broken off by a signal"));
     assert!(Traces::now(pid).workers.is_empty());
 }

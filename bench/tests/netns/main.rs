@@ -3,8 +3,11 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they did not run, and their seed")]
 
 mod bad_input;
+mod blocks;
 mod carry;
 mod faults;
+mod knee;
 mod leftovers;
 mod stage;
 mod support;
+mod terminal;

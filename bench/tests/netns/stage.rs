@@ -15,7 +15,7 @@ use brimful::plan::cell::Path;
 use brimful::plan::fault::Fault;
 use brimful::plan::topology;
 use brimful_loadgen::outcome::LoadOutcome;
-use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources};
+use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use brimful_loadgen::probe::{Action, ProbePlan, Sample};
 use brimful_target::Plan;
 use brimful_target::clock::monotonic_ns;
@@ -81,6 +81,9 @@ pub(super) fn load(path: Path, connections: u64, behaviour: Behaviour, first: Ip
         behaviour,
         sources: Sources::Named { first: first.into(), addresses: 1, first_port, last_port, skip: Vec::new() },
         destinations: vec![server(path)],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     }
 }
 

@@ -59,7 +59,7 @@ impl Run {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
-    /// Every record, in the order of cell ids.
+    /// Every record that counts, in the order of cell ids.
     pub(super) fn records(&self) -> Vec<Record> {
         let mut paths = Vec::new();
         collect(&self.folder.path().join("out/cells"), &mut paths);
@@ -88,7 +88,10 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            collect(&path, into);
+            // What a busy machine spoilt and was repeated is kept there.
+            if path.file_name().is_some_and(|name| name != "void") {
+                collect(&path, into);
+            }
         } else if path.extension().is_some_and(|ending| ending == "json") {
             into.push(path);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::Behaviour;
+use crate::plan::{Behaviour, Comeback};
 
 fn to(address: &str) -> SocketAddr {
     address.parse().unwrap()
@@ -18,6 +18,9 @@ fn plan(connections: u64, shards: u32, sources: Sources) -> LoadPlan {
         behaviour: Behaviour::Idle,
         sources,
         destinations: vec![to("127.0.0.1:23380")],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     }
 }
 
@@ -149,4 +152,17 @@ fn a_plan_that_does_not_work_out_is_refused() {
         let full = refused(plan(1, 1, named("127.0.0.1", addresses, 40_000, 40_001, skip)));
         assert_eq!(full, AddressError::Capacity { connections: 1, capacity: 0 });
     }
+}
+
+#[test]
+fn whoever_comes_back_takes_the_spares_in_turn() {
+    // Ten sources for six connections of two shards: each has two spares.
+    let plan = plan(6, 2, named("127.0.0.1", 1, 40_000, 40_009, vec![]));
+    let planner = Planner::new(&plan).unwrap();
+    let ports = |shard| (0..3).map(move |j| (shard, j));
+    let again = |(shard, j)| planner.again(shard, j, plan.destinations[0]).unwrap().port();
+    assert_eq!(ports(0).map(again).collect::<Vec<_>>(), [40_006, 40_008, 40_006]);
+    assert_eq!(ports(1).map(again).collect::<Vec<_>>(), [40_007, 40_009, 40_007]);
+    let full = LoadPlan { connections: 10, ..plan.clone() };
+    assert_eq!(Planner::new(&full).unwrap().again(0, 0, plan.destinations[0]), None);
 }

@@ -11,7 +11,7 @@ use crate::plan::Behaviour;
 /// The course that connections take. All instants are nanoseconds of the common clock.
 #[derive(Debug)]
 pub(super) enum Course {
-    /// They are held for as long as the load lasts.
+    /// They are held for as long as the load lasts; whether they talk is another matter (`super::talk`).
     Stay,
     /// They are closed in the order in which they were established.
     Churn(Lifetimes),
@@ -26,7 +26,9 @@ impl Course {
     /// When memory does not suffice.
     pub(super) fn new(behaviour: Behaviour, connections: u64, room: usize) -> Result<Self, TryReserveError> {
         Ok(match behaviour {
-            Behaviour::Idle => Self::Stay,
+            Behaviour::Idle | Behaviour::Heartbeat { .. } | Behaviour::SlowReader { .. } | Behaviour::Reconnect => {
+                Self::Stay
+            }
             Behaviour::HalfOpen => Self::HalfOpen(Renewals::new(connections, room)?),
             Behaviour::Churn { lifetime } => Self::Churn(Lifetimes::new(lifetime, room)?),
         })

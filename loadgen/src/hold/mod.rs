@@ -1,19 +1,25 @@
 //! The load itself: opens a shard's connections at their intended instants and holds them, closes them when their time
-//! is over, or begins them anew when the kernel gives them up ([`crate::plan::Behaviour`]).
+//! is over, has them talk, or begins them anew when they are gone ([`crate::plan::Behaviour`], [`crate::plan::Comeback`]).
 //!
 //! One thread, one epoll and about [`BYTES_PER_CONNECTION`] bytes of user memory for each connection, so that a
-//! generator of 20,000 weighs less than the server it measures; churn takes 16 bytes more, half-open 8. It never stops at a failure: every errno is counted
-//! by phase, because under load the errno is the diagnosis. It judges nothing.
+//! generator of 20,000 weighs less than the server it measures; churn takes 16 bytes more, half-open 8, one that talks about 70
+//! ([`BYTES_PER_TALKER`] and its entry in a map), and one that is silent beside it nothing. It never stops at a failure: every errno is counted by
+//! phase, because under load the errno is the diagnosis. It judges nothing.
 
+mod answer;
+mod away;
 mod course;
 mod lifetimes;
 mod renewals;
 mod shard;
 mod socket;
+mod storm;
 mod table;
+mod talk;
 mod tally;
 mod timeline;
 mod waiter;
+mod wheel;
 
 use std::io;
 
@@ -23,10 +29,12 @@ use crate::address::{AddressError, Planner};
 use crate::outcome::{LoadOutcome, LoadPoint};
 use crate::plan::LoadPlan;
 
+pub use away::TRIES_MOST;
 pub use renewals::RENEWALS_EACH;
 use shard::Shard;
 pub use table::BYTES_PER_CONNECTION;
 use table::Table;
+pub use talk::BYTES_PER_TALKER;
 use waiter::Waiter;
 
 /// When a load starts and ends, in nanoseconds of the clock that all processes share
@@ -105,6 +113,15 @@ pub enum LoadError {
     },
 }
 
+/// What a word that has come asks of a running load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Open no more than there are, and go on with those.
+    Enough,
+    /// End.
+    End,
+}
+
 /// Opens the connections of one shard and holds them until the schedule ends or `stop` becomes ready: readable,
 /// hung up or in error, as a pipe does when its writer says a word or dies. Nothing is read from `stop`.
 ///
@@ -112,7 +129,8 @@ pub enum LoadError {
 /// it should be brief. Stopping within the ramp leaves `attempted` below `requested`.
 ///
 /// A failure in the phase `connect` makes a half-open connection begin anew; one of the generator's own (`socket`,
-/// `bind`) does not, nor does the end of one that was established after all.
+/// `bind`) does not, nor does the end of one that was established after all. Where connections come back, both of the latter do too, but
+/// for the generator's own failure at a first opening.
 ///
 /// The thread is blocked for the whole time. The descriptor limit is used as it is found: raise it before.
 ///
@@ -125,12 +143,31 @@ pub fn run_shard(
     stop: BorrowedFd<'_>,
     on_point: impl FnMut(LoadPoint),
 ) -> Result<Held, LoadError> {
+    run_shard_hearing(plan, shard, schedule, stop, || Word::End, on_point)
+}
+
+/// The same for a load that can be told [`Word::Enough`]: each time `words` is ready, `hear` is asked which word came.
+/// It must take all that is to be read, or the same word is heard again. After *enough* `attempted` stays below
+/// `requested`; everything else goes on, the closing and renewing of what is there too.
+///
+/// # Errors
+/// As [`run_shard`].
+pub fn run_shard_hearing(
+    plan: &LoadPlan,
+    shard: u32,
+    schedule: Schedule,
+    words: BorrowedFd<'_>,
+    mut hear: impl FnMut() -> Word,
+    on_point: impl FnMut(LoadPoint),
+) -> Result<Held, LoadError> {
     let planner = Planner::new(plan)?;
     if shard >= plan.shards {
         return Err(AddressError::NoSuchShard { shard, shards: plan.shards }.into());
     }
-    let mut load = Shard::new(plan, &planner, shard, schedule, stop, on_point)?;
-    load.run()?;
+    let mut load = Shard::new(plan, &planner, shard, schedule, words, on_point)?;
+    while load.run()? && hear() == Word::Enough {
+        load.open_no_more();
+    }
     Ok(load.finish())
 }
 

@@ -5,17 +5,22 @@ use brimful_target::limits;
 use rustix::event::epoll::{Event, EventFlags};
 use rustix::fd::BorrowedFd;
 
+use super::away::Away;
 use super::course::Course;
 use super::socket::{self, Handshake, Peer};
+use super::storm::Storm;
 use super::table::Table;
+use super::talk::Talk;
 use super::tally::Tally;
 use super::waiter::{self, EVENTS, Happened, Waiter};
 use super::{Connections, Held, LoadError, Schedule};
 use crate::address::{Endpoint, Planner};
 use crate::outcome::{LoadPoint, Phase};
-use crate::plan::{LoadPlan, OWN_DESCRIPTORS, open_at_once};
+use crate::plan::{Behaviour, LoadPlan, OWN_DESCRIPTORS, SLOW_ANSWER_BYTES, SLOW_RECEIVE_BYTES, open_at_once};
 
+mod comeback;
 mod due;
+mod talking;
 
 /// A running shard.
 pub(super) struct Shard<'a, F> {
@@ -28,6 +33,13 @@ pub(super) struct Shard<'a, F> {
     waiter: Waiter,
     table: Table,
     course: Course,
+    talk: Option<Talk>,
+    away: Option<Away>,
+    storm: Option<Storm>,
+    /// What a connection that talks says.
+    request: Vec<u8>,
+    /// The receive buffer a socket is given, where it is not the kernel's own.
+    receive_bytes: Option<usize>,
     tally: Tally,
     /// The next connection to open, and its number within the shard.
     next: Option<Endpoint>,
@@ -54,6 +66,13 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         // No descriptor can have a number at or above the limit.
         let room = usize::try_from(open.saturating_add(OWN_DESCRIPTORS).min(limit)).unwrap_or(usize::MAX);
         let no_memory = |source| LoadError::Memory { connections: open, source };
+        let now_ns = monotonic_ns();
+        // Three sequences of chance for each shard.
+        let chance = |which: u64| (plan.seed, u64::from(shard) * 3 + which);
+        let (path, receive_bytes) = match plan.behaviour {
+            Behaviour::SlowReader { .. } => (format!("/bytes/{SLOW_ANSWER_BYTES}"), Some(SLOW_RECEIVE_BYTES)),
+            _ => (plan.path.clone(), None),
+        };
         Ok(Self {
             planner,
             shard,
@@ -63,6 +82,11 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
             waiter: Waiter::new(stop)?,
             table: Table::with_room(room).map_err(no_memory)?,
             course: Course::new(plan.behaviour, connections, room).map_err(no_memory)?,
+            talk: Talk::new(plan.behaviour, chance(0), now_ns).map_err(no_memory)?,
+            away: Away::new(plan.comeback, chance(1), now_ns).map_err(no_memory)?,
+            storm: plan.comeback.storm.map(|storm| Storm::new(storm, schedule.t0_ns, chance(2))),
+            request: format!("GET {path} HTTP/1.1\r\nHost: brimful\r\n\r\n").into_bytes(),
+            receive_bytes,
             tally: Tally::new(connections),
             next: planner.of_shard(shard, 0),
             number: 0,
@@ -70,11 +94,11 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         })
     }
 
-    /// Opens and holds until the schedule ends or the stop descriptor is ready.
+    /// Opens and holds until the stop descriptor is ready, which is true, or else the schedule ends. Can be called again.
     ///
     /// # Errors
     /// When waiting fails.
-    pub(super) fn run(&mut self) -> Result<(), LoadError> {
+    pub(super) fn run(&mut self) -> Result<bool, LoadError> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let now_ns = self.do_due();
@@ -85,9 +109,15 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
             let until_ns = if ended { now_ns } else { self.wake_ns() };
             self.waiter.wait(until_ns, now_ns, &mut events)?;
             if self.see(&mut events) || ended {
-                return self.see_the_rest(&mut events);
+                self.see_the_rest(&mut events)?;
+                return Ok(!ended);
             }
         }
+    }
+
+    /// Leaves what is still planned unopened.
+    pub(super) fn open_no_more(&mut self) {
+        self.next = None;
     }
 
     /// The outcome, with the connections still open.
@@ -110,7 +140,7 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
                 Happened::Socket(at, flags) => self.see_socket(at, flags, now_ns),
             }
         }
-        if self.next.is_none() && self.tally.pending() == 0 && !self.course.renews() {
+        if self.next.is_none() && self.tally.pending() == 0 && !self.course.renews() && self.away.is_none() {
             self.table.no_more_handshakes();
         }
         stop
@@ -134,34 +164,55 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         let Some(socket) = self.table.socket(at) else { return };
         if let Some(started_ns) = self.table.started_ns(at) {
             let took_ns = now_ns.saturating_sub(started_ns);
-            let at_ns = self.since_start(now_ns);
             match socket::handshake(socket, flags) {
                 Handshake::Pending => return,
                 Handshake::Established => {
-                    self.tally.established(at_ns, took_ns);
-                    self.course.established(at, now_ns);
+                    let absent = self.settled(at);
+                    self.is_established(at, absent, now_ns, took_ns);
                 }
                 Handshake::Refused(errno) => {
                     self.tally.refused(Phase::Connect, errno.raw_os_error());
                     self.course.refused_at(at, started_ns, now_ns);
+                    if let Some(absent) = self.settled(at) {
+                        self.leaves(absent, now_ns);
+                    }
                     return self.table.close(at);
                 }
                 Handshake::Reset(errno) => {
-                    self.tally.established(at_ns, took_ns);
+                    let absent = self.settled(at);
+                    self.counts_established(absent, now_ns, took_ns);
                     self.tally.lost(Some(errno.raw_os_error()));
+                    if let Some(absent) = absent {
+                        self.leaves(absent, now_ns);
+                    }
                     return self.table.close(at);
                 }
             }
             self.table.handshake_done(at);
         }
-        let Some(socket) = self.table.socket(at) else { return };
-        match socket::peer(socket, flags) {
+        let peer = self.hear(at, flags, now_ns);
+        self.see_peer(at, peer, now_ns);
+    }
+
+    /// Counts and closes a connection whose peer is gone.
+    fn see_peer(&mut self, at: usize, peer: Peer, now_ns: u64) {
+        match peer {
             Peer::Alive => return,
             Peer::Closed => self.tally.lost(None),
             Peer::Gone(errno) => self.tally.lost(Some(errno.raw_os_error())),
         }
-        self.course.ended(at);
+        self.lost(at, now_ns);
+        self.ended(at);
         self.table.close(at);
+    }
+
+    /// Descriptor `at` is over, whoever ended it.
+    fn ended(&mut self, at: usize) {
+        self.course.ended(at);
+        let broken = self.talk.as_mut().is_some_and(|talk| talk.end(at) && !talk.reads_in_turns());
+        if broken {
+            self.tally.beat_broken();
+        }
     }
 
     fn take_point(&mut self, now_ns: u64) {
@@ -179,6 +230,9 @@ impl<'a, F: FnMut(LoadPoint)> Shard<'a, F> {
         let due_ns = self.next.map_or(u64::MAX, |endpoint| self.instant(endpoint.intended_ns));
         due_ns
             .min(self.course.next_ns())
+            .min(self.talk.as_ref().map_or(u64::MAX, Talk::next_ns))
+            .min(self.away.as_ref().map_or(u64::MAX, Away::next_ns))
+            .min(self.storm.as_ref().map_or(u64::MAX, Storm::next_ns))
             .min(self.wake_for_point_ns())
             .min(self.schedule.hold_until_ns.unwrap_or(u64::MAX))
     }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, connect, recv, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, getpeername, recv, send, socket_with,
+    sockopt,
+};
 
 use crate::outcome::Phase;
 
@@ -113,21 +116,82 @@ fn ended(errno: Errno) -> Handshake {
 
 /// What an event says of the peer of a held socket. Data is read and ignored.
 pub(super) fn peer(socket: BorrowedFd<'_>, flags: EventFlags) -> Peer {
-    if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
-        return error_of(socket).map_or(Peer::Closed, Peer::Gone);
-    }
     if flags.contains(EventFlags::RDHUP) {
-        return Peer::Closed;
+        return end(socket, flags).unwrap_or(Peer::Closed);
     }
-    if flags.contains(EventFlags::IN) { drain(socket) } else { Peer::Alive }
+    listen(socket, flags, |_| {})
 }
 
-fn drain(socket: BorrowedFd<'_>) -> Peer {
-    let mut ignored = [0_u8; READ_BYTES];
-    for _ in 0..READS {
-        match recv(socket, &mut ignored, RecvFlags::empty()) {
+/// The same, and `hear` gets what was read, even where an orderly end came with it.
+pub(super) fn listen(socket: BorrowedFd<'_>, flags: EventFlags, hear: impl FnMut(&[u8])) -> Peer {
+    if let Some(gone) = end(socket, flags) {
+        return gone;
+    }
+    let read = if flags.contains(EventFlags::IN) { drain(socket, hear) } else { Peer::Alive };
+    if read == Peer::Alive && flags.contains(EventFlags::RDHUP) { Peer::Closed } else { read }
+}
+
+/// The same, and nothing is read.
+pub(super) fn peer_unread(socket: BorrowedFd<'_>, flags: EventFlags) -> Peer {
+    let closed = if flags.contains(EventFlags::RDHUP) { Peer::Closed } else { Peer::Alive };
+    end(socket, flags).unwrap_or(closed)
+}
+
+fn end(socket: BorrowedFd<'_>, flags: EventFlags) -> Option<Peer> {
+    let ended = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+    ended.then(|| error_of(socket).map_or(Peer::Closed, Peer::Gone))
+}
+
+/// Sends a request whole.
+///
+/// # Errors
+/// `EAGAIN` when the socket's buffer does not take all of it; what it did take makes the rest of the conversation senseless, but a request
+/// is smaller than the smallest buffer. A dead connection says so (`EPIPE`), and through epoll too.
+pub(super) fn ask(socket: BorrowedFd<'_>, request: &[u8]) -> Result<(), Errno> {
+    match send(socket, request, SendFlags::NOSIGNAL) {
+        Ok(sent) if sent == request.len() => Ok(()),
+        Ok(_) => Err(Errno::AGAIN),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Reads at most `most` bytes, and no more than [`READ_BYTES`] times [`READS`] of them.
+pub(super) fn read_some(socket: BorrowedFd<'_>, most: usize, mut hear: impl FnMut(&[u8])) -> Peer {
+    let mut left = most.min(READS * READ_BYTES);
+    let mut buffer = [0_u8; READ_BYTES];
+    while left > 0 {
+        let room = left.min(READ_BYTES);
+        match recv(socket, buffer.get_mut(..room).unwrap_or_default(), RecvFlags::empty()) {
             Ok((0, _)) => return Peer::Closed,
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok((read, _)) => {
+                hear(buffer.get(..read).unwrap_or_default());
+                left -= read;
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(errno) => return Peer::Gone(errno),
+        }
+    }
+    Peer::Alive
+}
+
+/// Where a connection goes, while it is established.
+pub(super) fn destination(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    getpeername(socket).ok()?.and_then(|address| address.try_into().ok())
+}
+
+/// Makes the receive buffer small, before the handshake announces its window. A buffer that stays large is no failure of a connection.
+pub(super) fn receive_little(socket: BorrowedFd<'_>, bytes: usize) {
+    sockopt::set_socket_recv_buffer_size(socket, bytes).ok();
+}
+
+fn drain(socket: BorrowedFd<'_>, mut hear: impl FnMut(&[u8])) -> Peer {
+    let mut buffer = [0_u8; READ_BYTES];
+    for _ in 0..READS {
+        match recv(socket, &mut buffer, RecvFlags::empty()) {
+            Ok((0, _)) => return Peer::Closed,
+            Ok((read, _)) => hear(buffer.get(..read).unwrap_or_default()),
+            Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Peer::Alive,
             Err(errno) => return Peer::Gone(errno),
         }

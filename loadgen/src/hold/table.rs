@@ -59,6 +59,12 @@ impl Table {
         }
     }
 
+    /// The first held descriptor at or above `from`; those in their handshake are passed over.
+    pub(super) fn held_from(&self, from: usize) -> Option<usize> {
+        let sockets = self.sockets.iter().enumerate().skip(from);
+        sockets.filter(|(_, socket)| socket.is_some()).map(|(at, _)| at).find(|&at| self.started_ns(at).is_none())
+    }
+
     /// Closes a socket, if it is in the table.
     pub(super) fn close(&mut self, at: usize) {
         self.handshake_done(at);
@@ -95,9 +101,10 @@ mod tests {
         let mut table = Table::with_room(4).unwrap();
         assert!(table.socket(at).is_none() && table.started_ns(at).is_none());
         table.insert(pair.0, Some(9));
-        assert_eq!(table.started_ns(at), Some(9));
+        assert_eq!((table.started_ns(at), table.held_from(0)), (Some(9), None));
         table.handshake_done(at);
         assert!(table.socket(at).is_some() && table.started_ns(at).is_none());
+        assert_eq!((table.held_from(0), table.held_from(at + 1)), (Some(at), None));
         table.no_more_handshakes();
         table.close(at);
         assert!(table.socket(at).is_none());

@@ -2,6 +2,7 @@
 
 use brimful_target::errno;
 
+use super::talk::Answered;
 use super::timeline::Timeline;
 use crate::outcome::{LoadOutcome, LoadPoint, Phase};
 
@@ -36,6 +37,62 @@ impl Tally {
         self.outcome.pending += 1;
     }
 
+    /// A connection that was away is begun anew; it is pending again.
+    pub(super) fn comes_back(&mut self) {
+        self.outcome.reconnects.attempted += 1;
+        self.outcome.pending += 1;
+    }
+
+    /// A pending connection that was away was completed: `away_ns` after its loss, `took_ns` after its `connect(2)`.
+    pub(super) fn is_back(&mut self, away_ns: u64, took_ns: u64) {
+        self.outcome.pending -= 1;
+        self.outcome.established += 1;
+        self.outcome.held += 1;
+        self.outcome.connect_latency.record(took_ns);
+        self.outcome.reconnects.back += 1;
+        self.outcome.back_latency.record(away_ns);
+    }
+
+    /// A connection failed too often in a row to be begun again.
+    pub(super) fn given_up(&mut self) {
+        self.outcome.reconnects.given_up += 1;
+    }
+
+    /// A heartbeat was sent, so long after its intended instant.
+    pub(super) fn beat(&mut self, late_ns: u64) {
+        self.outcome.heartbeats.sent += 1;
+        self.outcome.heartbeat_lag.record(late_ns);
+    }
+
+    /// A heartbeat was answered.
+    pub(super) fn beat_answered(&mut self, answered: Answered) {
+        let beats = &mut self.outcome.heartbeats;
+        beats.answered += 1;
+        beats.late += u64::from(answered.late);
+        beats.bad_status += u64::from(!answered.fine);
+        self.outcome.heartbeat_latency.record(answered.took_ns);
+    }
+
+    /// A heartbeat was due while the last one had no answer.
+    pub(super) fn beat_missed(&mut self) {
+        self.outcome.heartbeats.missed += 1;
+    }
+
+    /// A heartbeat was not taken by its socket.
+    pub(super) fn beat_refused(&mut self) {
+        self.outcome.heartbeats.refused += 1;
+    }
+
+    /// A connection ended before the answer to its heartbeat.
+    pub(super) fn beat_broken(&mut self) {
+        self.outcome.heartbeats.broken += 1;
+    }
+
+    /// A slow reader has read so many bytes.
+    pub(super) fn read(&mut self, bytes: usize) {
+        self.outcome.read_bytes = self.outcome.read_bytes.saturating_add(bytes as u64);
+    }
+
     /// A pending connection was completed at `at_ns`, `took_ns` after its `connect(2)`.
     pub(super) fn established(&mut self, at_ns: u64, took_ns: u64) {
         self.outcome.pending -= 1;
@@ -59,7 +116,7 @@ impl Tally {
         self.outcome.add_failure(Phase::Hold, errno.map(errno::name).as_deref().unwrap_or("EOF"), 1);
     }
 
-    /// A held connection was closed by us, its time being over.
+    /// A held connection was closed by us, its time being over or in a storm.
     pub(super) fn closed(&mut self) {
         self.outcome.held -= 1;
         self.outcome.closed += 1;

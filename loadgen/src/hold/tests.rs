@@ -13,10 +13,12 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::outcome::{Failure, Phase};
-use crate::plan::{Behaviour, Sources};
+use crate::plan::{Behaviour, Comeback, Sources};
 
 mod churn;
+mod comeback;
 mod half_open;
+mod talking;
 
 /// A bound socket that does not listen yet, on a port of the kernel's choice.
 fn bound(address: &str) -> (Socket, SocketAddr) {
@@ -48,6 +50,9 @@ fn plan(connections: u64, net: u8, destination: SocketAddr) -> LoadPlan {
             skip: vec![],
         },
         destinations: vec![destination],
+        comeback: Comeback::default(),
+        path: "/".to_owned(),
+        seed: 0,
     }
 }
 
@@ -65,6 +70,45 @@ fn run_until(plan: &LoadPlan, mut enough: impl FnMut(LoadPoint) -> bool) -> Held
     });
     assert!(writer.is_none(), "what was waited for did not happen: {held:?}");
     held.unwrap()
+}
+
+#[test]
+fn a_load_that_has_enough_opens_no_more_and_goes_on_holding() {
+    let (_listener, address) = listening("127.88.13.200:0", 4_096);
+    let ramped = LoadPlan { ramp: Duration::from_secs(20), ..plan(2_000, 13, address) };
+    let (words, writer) = pipe().unwrap();
+    let now = monotonic_ns();
+    let schedule = Schedule { t0_ns: now, hold_until_ns: Some(now + 15_000_000_000) };
+    let (mut said, mut after, heard) = (0, 0, std::cell::Cell::new(None));
+    let hear = || {
+        let mut word = [0];
+        std::io::Read::read_exact(&mut &words, &mut word).unwrap();
+        let word = if word == *b"e" { Word::Enough } else { Word::End };
+        heard.set(Some(word));
+        word
+    };
+    let held = run_shard_hearing(&ramped, 0, schedule, words.as_fd(), hear, |point| {
+        let say = |word: &[u8]| std::io::Write::write_all(&mut &writer, word).unwrap();
+        match heard.get() {
+            None if said == 0 && point.held >= 20 => {
+                say(b"e");
+                said = point.attempted;
+            }
+            Some(Word::Enough) => {
+                after += 1;
+                // The ramp would have opened 30 in this time.
+                if after == 3 {
+                    say(b"!");
+                }
+            }
+            _ => {}
+        }
+    })
+    .unwrap();
+    assert_eq!(heard.get(), Some(Word::End), "it went on after the first word");
+    let outcome = &held.outcome;
+    assert_eq!((outcome.requested, outcome.held), (2_000, outcome.attempted));
+    assert!((said..said + 10).contains(&outcome.attempted), "{} at the word, {} at the end", said, outcome.attempted);
 }
 
 fn failures(held: &Held) -> Vec<(Phase, &str, u64)> {

@@ -49,11 +49,15 @@ fn outcome() -> impl Strategy<Value = LoadOutcome> {
                 renewed,
                 failures: Vec::new(),
                 connect_latency,
-                lag,
+                lag: lag.clone(),
                 first_attempt_ns,
                 last_attempt_ns,
                 last_established_ns,
                 timeline,
+                heartbeats: Heartbeats { sent: requested, missed: closed, ..Heartbeats::default() },
+                heartbeat_latency: lag.clone(),
+                reconnects: Reconnects { attempted, back: held, given_up: pending },
+                ..LoadOutcome::default()
             };
             for (phase, errno, count) in failures {
                 outcome.add_failure(phase, errno, count);

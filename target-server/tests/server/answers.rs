@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use anyhow::{Result, ensure};
 use brimful_target::{Accept, Server, TargetError};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::site::{CHECK, Site, alone, answer, ask, closed, dial, plan, until};
@@ -174,4 +174,59 @@ fn a_port_in_use_is_an_error_with_a_hint() -> Result<()> {
     ensure!(matches!(error, TargetError::Listen { call: "bind", .. }), "{error}");
     ensure!(error.to_string().contains("EADDRINUSE") && error.hint().contains("ss -ltnp"), "{error}: {}", error.hint());
     Ok(())
+}
+
+#[test]
+fn as_many_bytes_as_were_asked_for_come_and_the_connection_goes_on() -> Result<()> {
+    let mut site = Site::open(plan())?;
+    let address = site.address();
+    let outcome = site.serve(async {
+        let mut client = TcpStream::connect(address).await?;
+        client.write_all(b"GET /bytes/300000 HTTP/1.1\r\nHost: t\r\n\r\n").await?;
+        let mut all = Vec::new();
+        while !all.windows(4).any(|end| end == b"\r\n\r\n") || all.len() < 300_000 {
+            ensure!(client.read_buf(&mut all).await? > 0, "ended after {} bytes", all.len());
+        }
+        let body = all.windows(4).position(|end| end == b"\r\n\r\n").unwrap_or(0) + 4;
+        let mut left = vec![0; 300_000 - (all.len() - body)];
+        client.read_exact(&mut left).await?;
+        assert_eq!(ask(&mut client, CHECK).await?, (200, true));
+        Ok(())
+    })?;
+    assert_eq!((outcome.other_answers, outcome.health_answers), (1, 1));
+    Ok(())
+}
+
+/// Whoever has been answered rests again: a task or a buffer that stayed would show after so many answers.
+#[test]
+fn an_answer_leaves_nothing_behind() -> Result<()> {
+    alone("answers::an_answer_leaves_nothing_behind", || {
+        let resident = || -> Result<usize> {
+            let text = std::fs::read_to_string("/proc/self/smaps_rollup")?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap_or("0 kB");
+            Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+        };
+        let mut site = Site::open(plan())?;
+        let address = site.address();
+        site.serve(async {
+            let mut clients = Vec::new();
+            for _ in 0..200 {
+                clients.push(TcpStream::connect(address).await?);
+            }
+            let mut before = 0;
+            for round in 0..50 {
+                for client in &mut clients {
+                    ensure!(ask(client, CHECK).await? == (200, true));
+                }
+                if round == 4 {
+                    before = resident()?;
+                }
+            }
+            // 9,000 answers: at the half kilobyte of a task or of a buffer that would be more than four megabytes.
+            let grown = resident()?.saturating_sub(before);
+            ensure!(grown < 1_024, "grew by {grown} KiB");
+            Ok(())
+        })?;
+        Ok(())
+    })
 }

@@ -32,6 +32,12 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             "a longer ramp, fewer connections, or a machine with more processors and nothing beside it".to_owned(),
             format!("connections were opened up to {} late", time(*p99_ns)),
         ),
+        Shortfall::HeartbeatsLate { p99_ns, .. } => (
+            "load.heartbeat-share",
+            "a smaller share, a longer heartbeat-interval, or a machine with more processors and nothing beside it"
+                .to_owned(),
+            format!("heartbeats were sent up to {} late", time(*p99_ns)),
+        ),
         Shortfall::MissingShards(_) | Shortfall::NotAttempted { .. } => (
             "load.connections",
             "look at run.log for the end of the load processes; then fewer connections, or more memory".to_owned(),
@@ -42,7 +48,7 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             "a hold longer than the probe's initial delay, period and time-out together".to_owned(),
             "without a probe there is nothing to judge".to_owned(),
         ),
-        Shortfall::ProbeLocal { .. } | Shortfall::ProbeLate { .. } => (
+        Shortfall::ProbeLocal { .. } | Shortfall::ProbeLate { .. } | Shortfall::HostBusy { .. } => (
             "load.connections",
             "fewer connections, or a machine with more processors and nothing beside it".to_owned(),
             "the prober itself could not keep up".to_owned(),

@@ -39,12 +39,39 @@ impl Report {
             interrupted: info.interrupted,
             arms: info.arms,
             gate: info.gate,
+            notes: info.notes,
             headline: Vec::new(),
             knob_effects: knobs::effects(&judged),
             smallest_cures: knobs::smallest_cures(&judged),
             missing,
             cells,
         };
+        report.headline = headline::headline(&report);
+        report
+    }
+
+    /// The report of the same run, judged again from its records by this version.
+    #[must_use]
+    pub fn again(saved: Self, records: &[Record], tool_version: &str) -> Self {
+        let order: Vec<&str> = saved.cells.iter().map(|cell| cell.id.as_str()).collect();
+        let mut planned: Vec<Cell> = records.iter().map(|record| record.cell.clone()).collect();
+        planned.sort_by_key(|cell| order.iter().position(|&id| id == cell.id).unwrap_or(usize::MAX));
+        planned.dedup_by(|a, b| a.id == b.id);
+        let info = RunInfo {
+            scenario: saved.scenario.name,
+            question: saved.scenario.question,
+            tool_version: tool_version.to_owned(),
+            host: saved.host,
+            seed: saved.seed,
+            blocks: saved.blocks,
+            interrupted: saved.interrupted,
+            arms: saved.arms,
+            gate: saved.gate,
+            notes: saved.notes,
+        };
+        let mut report = Self::build(info, records, &planned);
+        // What was never run has no record; only the saved report knows of it.
+        report.missing = saved.missing;
         report.headline = headline::headline(&report);
         report
     }
@@ -89,17 +116,28 @@ fn cell(records: &[&Record]) -> Option<CellReport> {
     })
 }
 
-/// The probes of all blocks that are not void; of all, when all are.
 fn probes(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<ProbeReport> {
-    let counted = |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
-    let sound: Vec<&Record> = records.iter().zip(blocks).filter(|(_, b)| counted(b)).map(|(r, _)| *r).collect();
-    let (first, others) = sound.split_first()?;
-    let mut summary = Summary::of(&first.probe.samples, &first.probe.plan);
-    for record in others {
-        merge::probes(&mut summary, &Summary::of(&record.probe.samples, &record.probe.plan));
-    }
-    let failed = sound.iter().flat_map(|r| &r.probe.samples).find(|s| !s.outcome.passed());
-    Some(ProbeReport::of(&first.probe.plan, &summary, failed))
+    let first = sound(records, blocks, outcome).next()?;
+    let failed = sound(records, blocks, outcome).flat_map(|r| &r.probe.samples).find(|s| !s.outcome.passed());
+    Some(ProbeReport::of(&first.probe.plan, &summary(records, blocks, outcome)?, failed))
+}
+
+/// The probes of all blocks that are not void; of all, when all are. `records` and `blocks` are those of one cell, in the same order.
+pub(crate) fn summary(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<Summary> {
+    let mut summaries =
+        sound(records, blocks, outcome).map(|record| Summary::of(&record.probe.samples, &record.probe.plan));
+    let mut sum = summaries.next()?;
+    summaries.for_each(|other| merge::probes(&mut sum, &other));
+    Some(sum)
+}
+
+fn sound<'a>(
+    records: &'a [&'a Record],
+    blocks: &'a [BlockReport],
+    outcome: CellOutcome,
+) -> impl Iterator<Item = &'a Record> {
+    let counted = move |b: &BlockReport| b.outcome != CellOutcome::Void || outcome == CellOutcome::Void;
+    records.iter().zip(blocks).filter(move |(_, b)| counted(b)).map(|(record, _)| *record)
 }
 
 fn one(record: &Record) -> ProbeReport {

@@ -3,7 +3,7 @@
 //! How wide a column is, where it breaks and what colour it has is for each form to say.
 
 use super::super::words::{count, short_time};
-use super::{At, CellReport, ProbeReport, Report};
+use super::{At, CellReport, LoadReport, ProbeReport, Report};
 use crate::evidence::record::KnobReading;
 use crate::plan::expect::CellOutcome;
 
@@ -50,8 +50,8 @@ impl<'a> Rows<'a> {
             p99: at(cell.probe.latency_ns.p99),
             restart: cell.probe.would_restart_at_s.map_or_else(String::new, |s| format!("{s:.1}s")),
             held: match requested {
-                Some(_) => count(cell.load.held),
-                None => format!("{}/{}", count(cell.load.held), count(cell.load.requested)),
+                Some(_) => held(&cell.load),
+                None => format!("{}/{}", held(&cell.load), count(cell.load.requested)),
             },
         };
         let rows = report.cells.iter().map(row).collect();
@@ -65,6 +65,14 @@ pub(crate) fn short_name(name: &str, all: &[&str]) -> String {
     let short = last(name);
     let unique = all.iter().filter(|other| last(other) == short).count() == 1;
     if unique { short } else { name.to_owned() }
+}
+
+/// Connections held at the end; of a load of which none was established, those that stood in SYN_SENT.
+fn held(load: &LoadReport) -> String {
+    if load.established == 0 && load.pending > 0 {
+        return format!("{} SYN", count(load.pending));
+    }
+    count(load.held)
 }
 
 /// The knobs whose values differ between cells, under their full names.

@@ -11,6 +11,7 @@ use super::super::words::{nanos, outcome_name};
 
 /// A quantile in nanoseconds: a plain number, or `{"at_least_ns": T}` where its rank falls among the probes that were never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum At {
     /// The value, in nanoseconds.
@@ -24,6 +25,7 @@ pub enum At {
 
 /// Quantiles of a latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
     /// The median.
@@ -38,6 +40,7 @@ pub struct Quantiles {
 
 /// The health check of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProbeReport {
     /// `timeoutSeconds`, in nanoseconds.
@@ -70,9 +73,11 @@ pub struct ProbeReport {
 
 /// Failures of the load of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ErrorCount {
-    /// In which step of a connection's life.
+    /// In which step of a connection's life: `socket`, `bind`, `connect` or `hold`.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub phase: Phase,
     /// The errno's name.
     pub errno: String,
@@ -82,6 +87,7 @@ pub struct ErrorCount {
 
 /// Lateness of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lag {
     /// The 99th percentile, in nanoseconds.
@@ -90,6 +96,7 @@ pub struct Lag {
 
 /// A latency in which nothing is censored, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LatencySummary {
     /// The median.
@@ -102,6 +109,7 @@ pub struct LatencySummary {
 
 /// The load of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoadReport {
     /// Connections asked for.

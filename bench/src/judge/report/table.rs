@@ -14,6 +14,9 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// A heading longer than this is broken at a hyphen, underscore or dot.
 const LONGEST_HEADING: usize = 10;
 
+/// So is the name of a cause, at a hyphen.
+const LONGEST_CAUSE: usize = 20;
+
 /// What may be given up for width, in this order.
 #[derive(Clone, Copy)]
 struct Layout {
@@ -83,7 +86,10 @@ fn built(report: &Report, color: bool, layout: Layout) -> Table {
 }
 
 fn cells(row: Row, color: bool, layout: Layout) -> Vec<Cell> {
-    let cause = row.why.map_or(row.cause.clone(), |why| format!("{}\n{why}", row.cause));
+    let cause = match row.why {
+        Some(why) => format!("{}\n{why}", row.cause),
+        None => jointed(row.cause, LONGEST_CAUSE),
+    };
     let mut cells: Vec<Cell> = row.knobs.into_iter().map(Cell::new).collect();
     cells.push(outcome(row.outcome, color));
     cells.extend([cause, row.passed, row.first_failure].map(Cell::new));
@@ -94,8 +100,12 @@ fn cells(row: Row, color: bool, layout: Layout) -> Vec<Cell> {
 
 /// A knob's name as short as it stays unique, broken into two lines where it is long.
 fn heading(name: &str, all: &[&str]) -> String {
-    let text = short_name(name, all);
-    if text.len() <= LONGEST_HEADING {
+    jointed(short_name(name, all), LONGEST_HEADING)
+}
+
+/// A text longer than that, broken into two lines at the joint nearest to its middle.
+fn jointed(text: String, longest: usize) -> String {
+    if text.len() <= longest {
         return text;
     }
     let middle = text.len() / 2;

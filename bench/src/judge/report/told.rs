@@ -157,12 +157,13 @@ pub(crate) fn place(place: &Place) -> String {
     format!("{}{note}", place.place.words())
 }
 
-/// Each note once, with the number of cells it is about where that is not all of them.
+/// What is to be known of the run, and each note on its cells once, with the number of cells it is about where that is not all of them.
 pub(crate) fn notes(report: &Report) -> Vec<String> {
     let notes = report.cells.iter().flat_map(|c| &c.verdict.notes).cloned();
     let cells = report.cells.len() as u64;
     let share = |n| if n == cells { String::new() } else { format!(" ({})", counted(n, "cell")) };
-    tallied(notes).into_iter().map(|(note, n)| format!("{note}{}", share(n))).collect()
+    let of_cells = tallied(notes).into_iter().map(|(note, n)| format!("{note}{}", share(n)));
+    report.notes.iter().cloned().chain(of_cells).collect()
 }
 
 /// Each line once, in the order of its first occurrence, and how often it occurs.

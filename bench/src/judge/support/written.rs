@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brimful_loadgen::latency::Latency;
 use brimful_loadgen::outcome::LoadOutcome;
-use brimful_loadgen::plan::{Behaviour, LoadPlan, Sources};
+use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use brimful_loadgen::probe::Sample;
 use brimful_target::limits::Nofile;
 use brimful_target::{AcceptPause, Listening, Ready};
@@ -76,6 +76,7 @@ impl World {
                 plan: self.load_plan(),
                 outcome: self.load_outcome(established),
                 missing_shards: Vec::new(),
+                stopped_rising_at_ns: None,
             },
             probe: ProbeRecord { plan: probe_plan(), samples },
             evidence: Evidence {
@@ -117,6 +118,9 @@ impl World {
                 skip: vec![23_380],
             },
             destinations: vec![ADDRESS.parse().unwrap()],
+            comeback: Comeback::default(),
+            path: "/".to_owned(),
+            seed: 0,
         }
     }
 
@@ -141,6 +145,7 @@ impl World {
             closed: 0,
             renewed: 0,
             timeline: Vec::new(),
+            ..LoadOutcome::default()
         }
     }
 
@@ -174,7 +179,9 @@ impl World {
                 ramp: Duration::from_millis(self.ramp_ms),
                 hold: Duration::from_millis(self.hold_ms),
                 behaviour: Behaviour::Idle,
+                comeback: Comeback::default(),
                 source: SourceChoice::Auto,
+                ramp_until: None,
             },
             probe: ProbeSetup {
                 action: plan.action,

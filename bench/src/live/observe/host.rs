@@ -16,6 +16,7 @@ use crate::evidence::per_cpu::softnet_stat;
 use crate::evidence::proc::{file_nr, one_number};
 use crate::evidence::record::Source;
 use crate::evidence::series::Series;
+use crate::evidence::tracepoint::drop_reasons;
 
 #[derive(Debug)]
 pub(super) struct Host {
@@ -25,6 +26,8 @@ pub(super) struct Host {
     neighbours: [PerCpuFile; 2],
     conntrack_max: PlainFile,
     target_cgroup: Option<PlainFile>,
+    /// Whether the kernel would give reasons for drops: looked at once, because no verdict needs them.
+    drop_reasons: PlainFile,
     log: NamedLog,
 }
 
@@ -33,6 +36,12 @@ pub(super) struct Host {
 fn first_namespace(proc_root: &Path) -> PathBuf {
     let parent = getppid().map(|pid| proc_root.join(pid.as_raw_nonzero().to_string()));
     parent.filter(|folder| folder.join("net/stat").exists()).unwrap_or_else(|| proc_root.to_path_buf())
+}
+
+/// Where tracefs is mounted: since Linux 4.1 in a place of its own, before that below debugfs.
+fn tracing() -> PathBuf {
+    let older = PathBuf::from("/sys/kernel/debug/tracing");
+    if older.join("events").exists() { older } else { PathBuf::from("/sys/kernel/tracing") }
 }
 
 impl Host {
@@ -45,6 +54,7 @@ impl Host {
                 .map(|name| PerCpuFile::open(name, name, &first_namespace(proc_root).join("net/stat").join(name))),
             conntrack_max: PlainFile::open("conntrack.max", &proc_root.join("sys/net/netfilter/nf_conntrack_max")),
             target_cgroup: None,
+            drop_reasons: PlainFile::open("tracepoint.skb:kfree_skb", &tracing().join("events/skb/kfree_skb/format")),
             log: NamedLog::default(),
         }
     }
@@ -73,6 +83,8 @@ impl Host {
             log.record(at_ns, &["nf_conntrack.max"], one_number(text)?);
             Ok(())
         });
+        self.drop_reasons.sample(buffer, drop_reasons);
+        self.drop_reasons.file = None;
         if let Some(group) = &mut self.target_cgroup {
             group.sample(buffer, |text| {
                 cpu_stat(text, |name, value| log.record(at_ns, &["cgroup.target", name], value))
@@ -93,6 +105,7 @@ impl Host {
         if let Some(group) = self.target_cgroup {
             merge(sources, group.meter.into_source(None));
         }
+        merge(sources, self.drop_reasons.meter.into_source(None));
         for table in self.neighbours {
             merge(sources, table.plain.meter.into_source(None));
         }

@@ -82,6 +82,9 @@ fn a_full_queue_is_seen_from_every_side() {
         let source = source(&seen.sources, name);
         assert!(source.reads > 0 && source.cost_ns > 0 && source.unavailable_because.is_none(), "{source:?}");
     }
+    let extra = source(&seen.sources, "tracepoint.skb:kfree_skb");
+    assert!(extra.is_extra());
+    assert!((extra.reads == 1) == extra.unavailable_because.is_none() && extra.reads <= 1, "{extra:?}");
 }
 
 fn fake_net(folder: &Path, overflows: u64) {

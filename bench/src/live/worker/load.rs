@@ -1,10 +1,10 @@
 //! The worker that opens and holds one shard of the load.
 
-use brimful_loadgen::hold::{self, Schedule};
+use brimful_loadgen::hold::{self, Schedule, Word};
 use brimful_loadgen::plan::LoadPlan;
 use brimful_target::limits;
 
-use super::super::message::{Failed, Place, Said, chain};
+use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
 
@@ -15,10 +15,10 @@ pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders
     limits::raise_nofile().map_err(super::os("raise the load's own descriptor limit"))?;
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
-    // The next line can only be the word to stop: its readiness is enough, nobody has to read it.
-    let Some(stop) = orders.readiness() else { return Ok(()) };
+    let Some(words) = orders.readiness() else { return Ok(()) };
     let schedule = Schedule { t0_ns, hold_until_ns: None };
-    let held = hold::run_shard(plan, shard, schedule, stop, |point| say(&Said::Point(point)))
+    let hear = || if orders.latest() == Some(Tell::Enough) { Word::Enough } else { Word::End };
+    let held = hold::run_shard_hearing(plan, shard, schedule, words, hear, |point| say(&Said::Point(point)))
         .map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
     say(&Said::LoadDone(Box::new(held.outcome)));
     // Both ends are held until all accounts are in: a server that went first would look like one that hung up. Then

@@ -55,8 +55,17 @@ impl Orders {
     pub(super) fn start(&mut self) -> Option<u64> {
         match self.next()? {
             Tell::Start { t0_ns } => Some(t0_ns),
-            Tell::Stop | Tell::Watch { .. } => None,
+            Tell::Stop | Tell::Enough | Tell::Watch { .. } => None,
         }
+    }
+
+    /// The last of the lines that have come; waits for one where none has. `None` when brimful is gone.
+    pub(super) fn latest(&mut self) -> Option<Tell> {
+        let mut told = self.next()?;
+        while !self.0.buffer().is_empty() {
+            told = self.next()?;
+        }
+        Some(told)
     }
 
     /// A descriptor that becomes readable, or hangs up, at the next line. `None` when that line is here already.

@@ -72,6 +72,8 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
                 rounds = 1;
             }
             Next::Tell(Tell::Stop) => break,
+            // Said to loads only.
+            Next::Tell(Tell::Enough) => {}
             Next::Nothing => {
                 let Some((t0, _)) = start else { continue };
                 let now = monotonic_ns();

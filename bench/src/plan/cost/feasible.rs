@@ -10,7 +10,7 @@ use crate::plan::words::{bytes, grouped};
 /// The share of the available memory that a cell may take, in percent: page tables, logs and the rest of the world need some.
 const MEMORY_SHARE: u64 = 90;
 /// The most worker processes of a cell; what starts them keeps a pipe to each.
-const PROCESSES_MOST: u64 = 512;
+pub(super) const PROCESSES_MOST: u64 = 512;
 
 /// Every reason why these cells cannot be run on this machine; empty when they can. Each says the arithmetic, and the largest number that would fit.
 #[must_use]
@@ -87,7 +87,7 @@ pub(in crate::plan) fn files_fit(cell: &Cell, machine: &Machine) -> Option<u64> 
     Some(machine.file_max.saturating_sub(machine.file_nr).saturating_sub(fixed) / each)
 }
 
-fn memory_allowed(machine: &Machine) -> u64 {
+pub(super) fn memory_allowed(machine: &Machine) -> u64 {
     // Divided first: the product of a terabyte and a percentage still fits, but nothing says how much memory there is.
     machine.memory_available_bytes / 100 * MEMORY_SHARE
 }
@@ -253,6 +253,27 @@ mod tests {
         let tiny = Machine { nofile_hard: 1_024, ..machine() };
         let refusal = one(&cells(ENOUGH, 1_000_000), &Machine { file_max: 1 << 40, ..tiny });
         assert!(refusal.what.contains("1,043 processes"), "{refusal}");
+    }
+
+    #[test]
+    fn a_million_fits_a_machine_that_has_the_files_and_the_memory_for_it() {
+        let million = format!(
+            "target.listen = \"127.0.0.1:1100\"\ntarget.shards = 53\nload.behaviour = \"heartbeat\"\nload.heartbeat-share = 1\n{}",
+            "matrix.ulimit.nofile = [19_900]"
+        );
+        let large = Machine { file_max: 2_466_183, ..machine() };
+        assert_eq!(feasible(&cells(&million, 1_000_000), &large), []);
+        let price = cost(&cells(&million, 1_000_000)[0], &large).unwrap();
+        assert_eq!((price.target_processes, price.load_processes, price.target_descriptors), (53, 51, 18_884));
+        // Each of the two that lack names the largest number that fits, and that one does.
+        let lacking = Machine { memory_available_bytes: 6 << 30, ..machine() };
+        let said: Vec<String> =
+            feasible(&cells(&million, 1_000_000), &lacking).iter().map(|r| r.what.clone()).collect();
+        assert!(
+            said[0].contains("at most 761,795 connections") && said[1].contains("at most 998,652 connections"),
+            "{said:#?}"
+        );
+        assert_eq!(feasible(&cells(&million, 761_795), &lacking), []);
     }
 
     #[test]

@@ -2,22 +2,24 @@
 
 mod feasible;
 mod table;
+mod together;
 
 use std::time::Duration;
 
 use brimful_loadgen::address::capacity;
-use brimful_loadgen::plan::{Behaviour, Sources};
+use brimful_loadgen::plan::{Behaviour, SLOW_ANSWER_BYTES, Sources};
 use brimful_target::{Accept, AtMax};
 
 use super::cell::{Cell, KnobValue};
 use super::crowd::open_at_once;
 use super::fault::Fault;
 use super::refusal::Refusal;
-use super::topology::{Layout, kernel_range, resolve};
+use super::topology::{Layout, kernel_range, resolve, sources_wanted};
 
 pub use feasible::feasible;
 pub(super) use feasible::{files_fit, memory_fits};
 pub use table::table;
+pub use together::together;
 
 /// Kernel memory of one connection with both ends on this machine, in bytes: measured 5.1 to 6.1 GB for a million.
 pub const KERNEL_BYTES_PER_CONNECTION: u64 = 6 * 1024;
@@ -30,6 +32,9 @@ pub const BYTES_PER_PROCESS: u64 = 8 * 1024 * 1024;
 /// Kernel memory of one half-open connection, in bytes: the client's socket (`struct tcp_sock` and its file, about 3 KiB)
 /// and the server's `struct tcp_request_sock` (320 bytes).
 pub const KERNEL_BYTES_PER_HALF_OPEN: u64 = 3_500;
+/// Kernel memory that an answer takes which a slow reader leaves where it is, in bytes: twice its length, because a buffer is counted with
+/// what it lies in (`skb->truesize`).
+pub const BYTES_PER_SLOW_READER: u64 = 2 * SLOW_ANSWER_BYTES;
 /// Kernel memory of a connection in `TIME_WAIT`, in bytes: a `struct tcp_timewait_sock` and its share of a bind bucket.
 pub const BYTES_PER_TIME_WAIT: u64 = 512;
 /// Kernel memory of an entry in the connection-tracking table, in bytes: about 80 MiB were measured for 262,144.
@@ -91,7 +96,7 @@ pub struct Cost {
     pub files: u64,
     /// Kernel and user memory, in bytes.
     pub memory_bytes: u64,
-    /// Source ports taken, one for each connection.
+    /// Source ports taken, one for each connection and for each time that one may come back.
     pub ports_used: u64,
     /// Source ports that the plan's addresses have.
     pub ports_available: u64,
@@ -103,7 +108,6 @@ pub struct Cost {
 /// What [`resolve`] says: mostly that no process of this machine could hold a connection.
 pub fn cost(cell: &Cell, machine: &Machine) -> Result<Cost, Refusal> {
     let layout = resolve(cell, machine.nofile_hard)?;
-    let connections = cell.load.connections;
     let open = open_at_once(&cell.load);
     let target_processes = u64::from(cell.target.shards.max(1));
     let load_processes = u64::from(layout.load.shards);
@@ -121,7 +125,7 @@ pub fn cost(cell: &Cell, machine: &Machine) -> Result<Cost, Refusal> {
         probe_descriptors: 1 + OWN_DESCRIPTORS,
         files: open * files_each(cell) + leaked(cell) * target_files_each(cell) + processes * OWN_DESCRIPTORS,
         memory_bytes: open * bytes_each(cell) + apart_bytes(cell, machine) + processes * BYTES_PER_PROCESS,
-        ports_used: connections,
+        ports_used: sources_wanted(cell),
         ports_available: ports_available(cell, &layout),
     })
 }
@@ -144,7 +148,7 @@ fn target_connections(cell: &Cell) -> u64 {
 fn leaked(cell: &Cell) -> u64 {
     match (cell.load.behaviour, u64::from(cell.target.plan.leak_one_in)) {
         (Behaviour::Churn { .. }, one_in @ 1..) => cell.load.connections / one_in,
-        (Behaviour::Churn { .. } | Behaviour::Idle | Behaviour::HalfOpen, _) => 0,
+        _ => 0,
     }
 }
 
@@ -157,7 +161,11 @@ pub(super) fn target_files_each(cell: &Cell) -> u64 {
 fn files_each(cell: &Cell) -> u64 {
     match cell.load.behaviour {
         Behaviour::HalfOpen => 1,
-        Behaviour::Idle | Behaviour::Churn { .. } => 1 + target_files_each(cell),
+        Behaviour::Idle
+        | Behaviour::Churn { .. }
+        | Behaviour::Heartbeat { .. }
+        | Behaviour::SlowReader { .. }
+        | Behaviour::Reconnect => 1 + target_files_each(cell),
     }
 }
 
@@ -165,7 +173,10 @@ fn files_each(cell: &Cell) -> u64 {
 fn bytes_each(cell: &Cell) -> u64 {
     let kernel = match cell.load.behaviour {
         Behaviour::HalfOpen => KERNEL_BYTES_PER_HALF_OPEN,
-        Behaviour::Idle | Behaviour::Churn { .. } => KERNEL_BYTES_PER_CONNECTION,
+        Behaviour::SlowReader { .. } => KERNEL_BYTES_PER_CONNECTION + BYTES_PER_SLOW_READER,
+        Behaviour::Idle | Behaviour::Churn { .. } | Behaviour::Heartbeat { .. } | Behaviour::Reconnect => {
+            KERNEL_BYTES_PER_CONNECTION
+        }
     };
     kernel + USER_BYTES_PER_CONNECTION + u64::from(cell.target.plan.extra_fds_per_connection) * BYTES_PER_EXTRA_FD
 }
@@ -174,9 +185,19 @@ fn bytes_each(cell: &Cell) -> u64 {
 fn apart_bytes(cell: &Cell, machine: &Machine) -> u64 {
     let left_behind = match cell.load.behaviour {
         Behaviour::Churn { .. } => cell.load.connections * BYTES_PER_TIME_WAIT + leaked(cell) * bytes_each(cell),
-        Behaviour::Idle | Behaviour::HalfOpen => 0,
+        Behaviour::Idle
+        | Behaviour::HalfOpen
+        | Behaviour::Heartbeat { .. }
+        | Behaviour::SlowReader { .. }
+        | Behaviour::Reconnect => storm(cell) * BYTES_PER_TIME_WAIT,
     };
     left_behind + conntrack_entries(cell, machine) * BYTES_PER_CONNTRACK_ENTRY
+}
+
+/// Connections that a storm closes; each leaves a `TIME_WAIT`.
+fn storm(cell: &Cell) -> u64 {
+    let share = cell.load.comeback.storm.map_or(0, |storm| u64::from(storm.share_percent));
+    cell.load.connections / 100 * share
 }
 
 /// Entries that are put into the connection-tracking table.
@@ -269,6 +290,17 @@ pub(in crate::plan) mod tests {
         assert_eq!(cost.target_descriptors, 1_201 + 750 + 16);
         assert_eq!((cost.ports_used, cost.files), (3_000, 2 * 1_201 + 750 + 4 * 16));
         assert_eq!(cost.memory_bytes, (1_201 + 750) * 6_444 + 3_000 * 512 + 4 * BYTES_PER_PROCESS);
+    }
+
+    #[test]
+    fn slow_readers_and_storms_have_their_price() {
+        let one = |more: &str| cost(&cells(more, 1_000)[0], &machine()).unwrap();
+        let idle = one("");
+        let slow = one("matrix.load.behaviour = [\"slow-reader\"]\nload.read-rate = 0");
+        assert_eq!(slow.memory_bytes - idle.memory_bytes, 1_000 * 512 * 1_024);
+        let storm = one("load.behaviour = \"reconnect\"\nload.storm-at = \"5s\"\nload.storm-share = 50");
+        assert_eq!((idle.ports_used, storm.ports_used), (1_000, 3_000));
+        assert_eq!(storm.memory_bytes - idle.memory_bytes, 500 * 512);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(super) mod limits {
     pub(in crate::plan) use super::nofile::MOST as NOFILE_MOST;
     pub(in crate::plan) use super::table::{
         ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, BEHAVIOUR, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST,
-        EXTRA_FDS_MOST, LEAK_MOST, ON_EMFILE, REUSEPORT_MOST, SOURCE,
+        EXTRA_FDS_MOST, HEARTBEAT_LEAST, LEAK_MOST, ON_EMFILE, PAUSE_LEAST, READ_RATE_MOST, RECONNECT, REUSEPORT_MOST,
+        SHARE, SOURCE,
     };
 }
 
@@ -44,6 +45,7 @@ pub enum Scope {
 
 /// When a new value is first felt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TakesEffect {
     /// At once: it is read each time it matters.
@@ -172,6 +174,24 @@ pub fn admit(name: &str) -> Result<Admitted, Refusal> {
         None if canonical.starts_with("net.") => Ok(Admitted::Unlisted { name: full }),
         None => Err(host_wide(&full, "")),
     }
+}
+
+/// The knob of a name, with the name in its one spelling.
+///
+/// # Errors
+/// As [`admit`].
+pub fn settle(name: &str) -> Result<(String, Admitted), Refusal> {
+    let admitted = admit(name)?;
+    let name = match &admitted {
+        // A row with a `*` stands for many knobs.
+        Admitted::Known(knob) if !knob.name.contains('*') => knob.name.to_owned(),
+        Admitted::Known(_) => name
+            .strip_prefix("sysctl.")
+            .and_then(|sysctl| canonical_sysctl(sysctl).ok())
+            .map_or_else(|| name.to_owned(), |sysctl| format!("sysctl.{sysctl}")),
+        Admitted::Unlisted { name } => name.clone(),
+    };
+    Ok((name, admitted))
 }
 
 fn unknown(name: &str) -> Refusal {

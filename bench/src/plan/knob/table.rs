@@ -36,13 +36,24 @@ pub(in crate::plan) const REUSEPORT_MOST: u64 = 64;
 /// The most processor time, in per cent of one: 64 of them.
 pub(in crate::plan) const CPU_MOST: u64 = 6_400;
 /// Words of `load.behaviour`.
-pub(in crate::plan) const BEHAVIOUR: &[&str] = &["idle", "half-open", "churn"];
+pub(in crate::plan) const BEHAVIOUR: &[&str] = &["idle", "half-open", "churn", "heartbeat", "slow-reader", "reconnect"];
+/// Words of `load.reconnect`.
+pub(in crate::plan) const RECONNECT: &[&str] = &["none", "linear", "exponential", "jittered"];
+/// Shares of a load, in per cent.
+pub(in crate::plan) const SHARE: std::ops::RangeInclusive<u64> = 1..=100;
+/// The shortest interval of a heartbeat: ten ticks of the generator's timers, and a hundred requests a second of each connection.
+pub(in crate::plan) const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
+/// The shortest pause before a connection comes back: a tick of the generator's timers.
+pub(in crate::plan) const PAUSE_LEAST: Duration = Duration::from_millis(1);
+/// The fastest slow reader, in bytes a second: 64 KiB ten times a second are what the generator reads at most.
+pub(in crate::plan) const READ_RATE_MOST: u64 = 640 * 1_024;
 /// Words of `load.source`.
 pub(in crate::plan) const SOURCE: &[&str] = &["auto", "kernel"];
 
 const INT: Values = Values::Count { least: 0, most: i32::MAX as u64 };
 const FLAG: Values = Values::Count { least: 0, most: 1 };
 const PORTS: Values = Values::Counts { how_many: 2, most: 65_535 };
+const PERCENT: Values = Values::Count { least: *SHARE.start(), most: *SHARE.end() };
 const TRIPLE: Values = Values::Counts { how_many: 3, most: i32::MAX as u64 };
 
 const SAFE_IN: &str = "sysctl.d on a machine; securityContext.sysctls in a pod";
@@ -111,6 +122,11 @@ const fn load(name: &'static str, values: Values, answers: &'static [CauseName],
         answers,
         set_in: "the clients, or how many of them there are",
     }
+}
+
+/// A duration of a load, up to a day.
+const fn span(least: Duration) -> Values {
+    Values::Time { least, most: DELAY_MOST, whole_seconds: false }
 }
 
 /// Every knob. The order is that of the guide.
@@ -229,8 +245,26 @@ pub(super) const KNOBS: &[Knob] = &[
         "load.behaviour",
         Values::Words(BEHAVIOUR),
         &[SynQueue, SynQueueThreeQuarterRule, LocalPorts],
-        "`half-open` needs two namespaces, `churn` a lifetime",
+        "`half-open` needs two namespaces, `churn` a lifetime, `slow-reader` a rate",
     ),
+    load("load.heartbeat-interval", span(HEARTBEAT_LEAST), &[SlowAnswer], ""),
+    load("load.heartbeat-share", PERCENT, &[SlowAnswer], ""),
+    load(
+        "load.read-rate",
+        Values::Count { least: 0, most: READ_RATE_MOST },
+        &[TcpMem],
+        "0 never reads; what is not read lies in the server's send buffer, at most as much as net.ipv4.tcp_wmem says",
+    ),
+    load(
+        "load.reconnect",
+        Values::Words(RECONNECT),
+        &[LocalPorts, AcceptQueue],
+        "each connection that comes back has a source port of its own; the old one may rest in TIME_WAIT",
+    ),
+    load("load.reconnect-base", span(PAUSE_LEAST), &[AcceptQueue], ""),
+    load("load.reconnect-cap", span(PAUSE_LEAST), &[AcceptQueue], ""),
+    load("load.storm-at", span(Duration::ZERO), &[AcceptQueue, LocalPorts], "from the start of the cell"),
+    load("load.storm-share", PERCENT, &[AcceptQueue, LocalPorts], ""),
     netns(
         "sysctl.net.core.somaxconn",
         Kubernetes::Unsafe,
@@ -379,5 +413,6 @@ mod tests {
         reads_all::<Accept>(ACCEPT);
         reads_all::<AtMax>(AT_MAX);
         reads_all::<SourceChoice>(SOURCE);
+        reads_all::<brimful_loadgen::plan::Policy>(RECONNECT);
     }
 }

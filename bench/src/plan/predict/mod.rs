@@ -27,6 +27,7 @@ const REUSE_DELAY: Duration = Duration::from_secs(1);
 
 /// What can run out. In the order in which equals are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitKind {
     /// The connection-tracking table.
@@ -67,6 +68,7 @@ impl fmt::Display for LimitKind {
 
 /// One limit of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What runs out.
@@ -147,9 +149,25 @@ fn conntrack(cell: &Cell, machine: &Machine) -> Option<Limit> {
 
 /// Whether connections get as far as being accepted.
 fn are_accepted(cell: &Cell) -> bool {
-    let silent = matches!(cell.load.behaviour, Behaviour::Idle | Behaviour::Churn { .. });
-    let deferred = cell.target.plan.defer_accept.is_some();
-    silent && !deferred && cell.target.plan.accept != Accept::Dead
+    completes_handshakes(cell) && !is_deferred(cell) && cell.target.plan.accept != Accept::Dead
+}
+
+/// Whether the clients' last ACK reaches the server.
+fn completes_handshakes(cell: &Cell) -> bool {
+    match cell.load.behaviour {
+        Behaviour::HalfOpen => false,
+        Behaviour::Idle
+        | Behaviour::Churn { .. }
+        | Behaviour::Heartbeat { .. }
+        | Behaviour::SlowReader { .. }
+        | Behaviour::Reconnect => true,
+    }
+}
+
+/// Whether the server waits for data that does not come. A slow reader asks at once; a heartbeat comes within its interval or, from those that
+/// do not beat, never.
+fn is_deferred(cell: &Cell) -> bool {
+    cell.target.plan.defer_accept.is_some() && !matches!(cell.load.behaviour, Behaviour::SlowReader { .. })
 }
 
 fn descriptors(cell: &Cell, machine: &Machine) -> Option<Limit> {
@@ -191,7 +209,7 @@ fn held(cell: &Cell, kind: LimitKind, each: u64, formula: String) -> Option<Limi
             let at = open.min(room).saturating_add(leaks.saturating_mul(one_in));
             limit(kind, at, format!("{formula} = {}; {} open and one in {one_in} leaked", grouped(room), grouped(open)))
         }
-        (Behaviour::Idle | Behaviour::HalfOpen, _) => limit(kind, room, formula),
+        _ => limit(kind, room, formula),
     }
 }
 
@@ -213,9 +231,7 @@ fn times(formula: &str, listeners: u64) -> String {
 
 fn accept_queue(cell: &Cell) -> Option<Limit> {
     let plan = &cell.target.plan;
-    let arrives =
-        matches!(cell.load.behaviour, Behaviour::Idle | Behaviour::Churn { .. }) && plan.defer_accept.is_none();
-    if !arrives {
+    if !completes_handshakes(cell) || is_deferred(cell) {
         return None;
     }
     let (room, formula) = queue(cell);
@@ -260,7 +276,7 @@ fn stalled(cell: &Cell, pause: AcceptPause, room: u64) -> Option<(u64, String)> 
 
 /// Whether connections stay in the SYN queue, and a full one drops.
 fn fills_syn_queue(cell: &Cell) -> bool {
-    let stays = cell.load.behaviour == Behaviour::HalfOpen || cell.target.plan.defer_accept.is_some();
+    let stays = cell.load.behaviour == Behaviour::HalfOpen || is_deferred(cell);
     stays && sysctl(cell, "net.ipv4.tcp_syncookies") == Some(0)
 }
 
@@ -297,7 +313,13 @@ fn source_ports(cell: &Cell, machine: &Machine) -> Option<Limit> {
             return None;
         }
     }
-    limit(LimitKind::SourcePorts, available, formula)
+    let each = match cell.load.source {
+        SourceChoice::Auto => 1 + cell.load.comeback.more_sources(),
+        // What the server closes leaves its `TIME_WAIT` there; only a storm leaves them here.
+        SourceChoice::Kernel => 1 + u64::from(cell.load.comeback.storm.is_some()),
+    };
+    let again = if each > 1 { format!(" / {each}, because connections come back") } else { String::new() };
+    limit(LimitKind::SourcePorts, available / each, format!("{formula}{again}"))
 }
 
 /// `tcp_tw_reuse` is 2 where nothing is said: on loopback only (`tcp_twsk_unique`).

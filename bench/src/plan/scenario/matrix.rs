@@ -1,8 +1,10 @@
 //! `[matrix]`: what varies, what may be lowered to what the machine gives, what is taken out.
 
 use super::MAX_CELLS;
+use super::arms;
 use super::error::ScenarioError;
 use super::reader::{Keys, Section, Value};
+use crate::plan::arm::{self, ARM, Arm};
 use crate::plan::axis::{self, Axis, Condition};
 use crate::plan::cell::KnobValue;
 use crate::plan::knob::{self, Admitted, Scope};
@@ -10,8 +12,8 @@ use crate::plan::words::{grouped, nearest, quoted};
 
 const MATRIX: Keys = Keys {
     now: &["sysctl", "ulimit", "target", "load", "clamp", "exclude"],
-    later: &["probe", "topology", "arm"],
-    elsewhere: &[("limits", "ulimit"), ("sysctls", "sysctl")],
+    later: &["probe", "topology"],
+    elsewhere: &[("limits", "ulimit"), ("sysctls", "sysctl"), ("arm", "[arms]"), ("arms", "[arms]")],
 };
 const EXCLUDE: Keys = Keys { now: &["when"], later: &[], elsewhere: &[] };
 
@@ -28,8 +30,8 @@ pub(super) struct Matrix {
     pub(super) rows: Vec<Vec<usize>>,
 }
 
-/// Reads `[matrix]`.
-pub(super) fn read(root: &Section<'_>) -> Result<Matrix, ScenarioError> {
+/// Reads `[matrix]`; arms are its first axis.
+pub(super) fn read(root: &Section<'_>, arms: &[Arm]) -> Result<Matrix, ScenarioError> {
     let section = root.child("matrix", MATRIX)?;
     let mut axes = Vec::new();
     for (key, value) in section.values() {
@@ -37,7 +39,9 @@ pub(super) fn read(root: &Section<'_>) -> Result<Matrix, ScenarioError> {
             leaves(&value, key, &mut |name, value| axes.push((name, value)))?;
         }
     }
-    let axes = axes.into_iter().try_fold(Vec::new(), |axes, (name, value)| read_axis(axes, &name, &value))?;
+    let first = arm::axis(arms).into_iter().collect();
+    let axes = axes.into_iter().try_fold(first, |axes, (name, value)| read_axis(axes, &name, &value))?;
+    arms::check_axes(root, arms, &axes)?;
     check_size(&section, &axes)?;
     let clamp = clamp(&section, &axes)?;
     let exclude = exclude(&section, &axes)?;
@@ -51,7 +55,11 @@ pub(super) fn read(root: &Section<'_>) -> Result<Matrix, ScenarioError> {
 }
 
 /// Walks the tables of a knob's name (`sysctl."net.core.somaxconn"`, `target.backlog`) down to its value.
-fn leaves<'s>(value: &Value<'s>, name: &str, found: &mut impl FnMut(String, Value<'s>)) -> Result<(), ScenarioError> {
+pub(super) fn leaves<'s>(
+    value: &Value<'s>,
+    name: &str,
+    found: &mut impl FnMut(String, Value<'s>),
+) -> Result<(), ScenarioError> {
     for (key, inner) in value.any_table()?.values() {
         let name = format!("{name}.{key}");
         if inner.is_table() {
@@ -64,19 +72,9 @@ fn leaves<'s>(value: &Value<'s>, name: &str, found: &mut impl FnMut(String, Valu
 }
 
 /// The knob of this name, its name in the one spelling.
-fn admit(name: &str, value: &Value<'_>) -> Result<(String, Admitted), ScenarioError> {
-    let admitted = knob::admit(name)
-        .map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint).class(refusal.class))?;
-    let name = match &admitted {
-        // A row with a `*` stands for many knobs.
-        Admitted::Known(knob) if !knob.name.contains('*') => knob.name.to_owned(),
-        Admitted::Known(_) => name
-            .strip_prefix("sysctl.")
-            .and_then(|sysctl| knob::canonical_sysctl(sysctl).ok())
-            .map_or_else(|| name.to_owned(), |sysctl| format!("sysctl.{sysctl}")),
-        Admitted::Unlisted { name } => name.clone(),
-    };
-    Ok((name, admitted))
+pub(super) fn admit(name: &str, value: &Value<'_>) -> Result<(String, Admitted), ScenarioError> {
+    knob::settle(name)
+        .map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint).class(refusal.class))
 }
 
 fn read_axis(mut axes: Vec<Axis>, name: &str, value: &Value<'_>) -> Result<Vec<Axis>, ScenarioError> {
@@ -105,7 +103,7 @@ fn read_axis(mut axes: Vec<Axis>, name: &str, value: &Value<'_>) -> Result<Vec<A
     Ok(axes)
 }
 
-fn canonical(knob: &str, admitted: &Admitted, value: &Value<'_>) -> Result<KnobValue, ScenarioError> {
+pub(super) fn canonical(knob: &str, admitted: &Admitted, value: &Value<'_>) -> Result<KnobValue, ScenarioError> {
     admitted.values().canonical(&value.knob_value()?).map_err(|what| value.error(format!("`{knob}`: {what}")))
 }
 
@@ -169,6 +167,14 @@ pub(super) fn condition(value: &Value<'_>, axes: &[Axis]) -> Result<Condition, S
         }
     }
     for (name, value) in found {
+        if let Some(axis) = axes.iter().find(|axis| axis.knob == ARM && name == ARM) {
+            let wanted = KnobValue::Word(value.text()?.to_owned());
+            if !axis.values.contains(&wanted) {
+                return Err(never(&value, axis, &wanted));
+            }
+            condition.push((name, wanted));
+            continue;
+        }
         let spelt = admit(&name, &value);
         let known = spelt.as_ref().ok().and_then(|(name, _)| axes.iter().find(|axis| axis.knob == *name));
         let Some(axis) = known else {
@@ -181,10 +187,7 @@ pub(super) fn condition(value: &Value<'_>, axes: &[Axis]) -> Result<Condition, S
         let (knob, admitted) = spelt?;
         let wanted = canonical(&knob, &admitted, &value)?;
         if !axis.values.contains(&wanted) {
-            return Err(value.error(format!(
-                "`{knob}` never is `{wanted}` in this matrix: it takes {}",
-                quoted(axis.values.iter().map(ToString::to_string))
-            )));
+            return Err(never(&value, axis, &wanted));
         }
         if condition.iter().any(|(name, _)| *name == knob) {
             return Err(value.error_at_key(format!("`{knob}` is in this condition twice")));
@@ -192,6 +195,11 @@ pub(super) fn condition(value: &Value<'_>, axes: &[Axis]) -> Result<Condition, S
         condition.push((knob, wanted));
     }
     Ok(condition)
+}
+
+fn never(value: &Value<'_>, axis: &Axis, wanted: &KnobValue) -> ScenarioError {
+    let values = quoted(axis.values.iter().map(ToString::to_string));
+    value.error(format!("`{}` never is `{wanted}` in this matrix: it takes {values}", axis.knob))
 }
 
 fn not_an_axis(value: &Value<'_>, name: &str, axes: &[Axis]) -> ScenarioError {

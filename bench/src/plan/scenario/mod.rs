@@ -4,29 +4,34 @@
 //! values are in range and canonical, axes have no duplicates, conditions name knobs and values that exist.
 
 mod agree;
+mod arms;
 mod error;
 mod expectations;
 mod fault;
+mod gate;
 mod load;
 mod matrix;
 mod probe;
 mod reader;
 mod target;
 
-use std::time::Duration;
-
 use toml::de::DeTable;
 
 use self::error::Source;
 use self::reader::{Keys, Section};
-use super::axis::{Axis, Condition};
+use super::arm::{self, ARM, Arm};
+use super::axis::{self, Axis, Condition};
 use super::cell::{LoadSetup, Path, ProbeSetup, TargetSetup};
 use super::expect::Expectation;
 use super::fault::Fault;
+use super::gate::Gate;
+use super::manners::Manners;
 use super::need::Need;
+use super::refusal::Refusal;
+use super::words::grouped;
 
+pub(super) use agree::together;
 pub use error::{Place, ScenarioError};
-pub(super) use load::behaviour;
 
 /// The largest file taken, in bytes; the longest of the catalogue has a hundredth of it.
 const MAX_FILE: usize = 256 * 1024;
@@ -36,7 +41,7 @@ const MAX_QUESTION: usize = 300;
 pub const MAX_CELLS: u64 = 4_096;
 
 /// One question, and everything needed to ask it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// The file's name without folder and `.toml`.
     pub name: String,
@@ -54,10 +59,12 @@ pub struct Scenario {
     pub target: TargetSetup,
     /// The load, before any axis has changed it.
     pub load: LoadSetup,
-    /// How long a churned connection lives, for cells whose load churns.
-    pub lifetime: Option<Duration>,
+    /// What the behaviours of the load go by, whichever a cell has.
+    pub manners: Manners,
     /// The health check.
     pub probe: ProbeSetup,
+    /// Versions that are run side by side; the first axis is their names. Empty for most scenarios.
+    pub arms: Vec<Arm>,
     /// What varies, in the file's order; the first turns slowest. An axis of one value fixes a knob.
     pub axes: Vec<Axis>,
     /// Axes whose values are lowered to what the machine can give instead of refused, by full dotted name.
@@ -66,12 +73,23 @@ pub struct Scenario {
     pub exclude: Vec<Condition>,
     /// Ground truth, for `run --verify`; every line fits at least one cell.
     pub expect: Vec<Expectation>,
+    /// What a gate holds a run to; `None` where the file does not say.
+    pub gate: Option<Gate>,
 }
 
 const ROOT: Keys = Keys {
-    now: &["question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "expect"],
-    later: &["change", "restart", "gate", "arms"],
-    elsewhere: &[("description", "about"), ("name", "question"), ("title", "question"), ("faults", "fault")],
+    now: &[
+        "question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "arms", "expect",
+        "gate",
+    ],
+    later: &["change", "restart"],
+    elsewhere: &[
+        ("description", "about"),
+        ("name", "question"),
+        ("title", "question"),
+        ("faults", "fault"),
+        ("arm", "arms"),
+    ],
 };
 
 const TOPOLOGY: Keys = Keys { now: &["path", "sandbox"], later: &[], elsewhere: &[] };
@@ -107,14 +125,16 @@ impl Scenario {
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
-        let (load, lifetime) = load::read(&root)?;
+        let (load, manners) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;
-        let matrix = matrix::read(&root)?;
-        agree::check(&root, path, &target, (&load, lifetime), &matrix)?;
+        let arms = arms::read(&root)?;
+        let matrix = matrix::read(&root, &arms)?;
+        agree::check(&root, path, &target, (&load, &manners), &matrix, &arms)?;
         let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
+        let gate = gate::read(&root, &matrix)?;
         let matrix::Matrix { axes, clamp, exclude, .. } = matrix;
         let name = stem(file);
-        Ok(Self {
+        let scenario = Self {
             name,
             question,
             about,
@@ -123,14 +143,44 @@ impl Scenario {
             faults,
             target,
             load,
-            lifetime,
+            manners,
             probe,
+            arms,
             axes,
             clamp,
             exclude,
             expect,
-        })
+            gate,
+        };
+        arms::check(&root, &scenario)?;
+        Ok(scenario)
     }
+
+    /// The same with other arms than the file's, as from a command line. What the file says of arms by name (in
+    /// `[expect]` and `[[matrix.exclude]]`) holds for those of the same name.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for arms that do not go together, or not with this scenario.
+    pub fn with_arms(mut self, arms: Vec<Arm>) -> Result<Self, Refusal> {
+        self.axes.retain(|axis| axis.knob != ARM);
+        arm::check_together(&arms, &self.axes)?;
+        self.axes.splice(0..0, arm::axis(&arms));
+        self.arms = arms;
+        let too_large = || {
+            Refusal::scenario(
+                format!("with {} arms the matrix has more than {} cells", self.arms.len(), grouped(MAX_CELLS)),
+                "give fewer arms",
+            )
+        };
+        axis::size(&self.axes).filter(|&size| size <= MAX_CELLS).ok_or_else(too_large)?;
+        // A limit that this machine cannot give is refused when the cells are expanded for it.
+        super::matrix::expand(&self, u64::MAX).map_err(first)?;
+        Ok(self)
+    }
+}
+
+fn first(refusals: Vec<Refusal>) -> Refusal {
+    refusals.into_iter().next().unwrap_or_else(|| Refusal::scenario("the arms cannot be run", "give other arms"))
 }
 
 fn question(root: &Section<'_>) -> Result<String, ScenarioError> {

@@ -8,8 +8,10 @@ use proptest::prelude::*;
 
 use super::expectations::CAUSES;
 use super::*;
-use crate::plan::cell::KnobValue;
+use crate::plan::cell::{KnobValue, RampUntil};
 use crate::plan::expect::{CauseName, CellOutcome, Why};
+
+mod load;
 
 const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\n";
 
@@ -38,6 +40,13 @@ fn what_is_not_said_is_as_in_kubernetes_and_linux() {
     assert_eq!((probe.period, probe.timeout), (Duration::from_secs(10), Duration::from_secs(1)));
     assert_eq!((probe.failure_threshold, probe.success_threshold), (3, 1));
     assert_eq!((scenario.axes.len(), scenario.expect.len()), (0, 0));
+}
+
+#[test]
+fn a_ramp_may_end_at_the_first_lost_liveness() {
+    let load = "[load]\nconnections = 9\nramp = \"1s\"\nhold = \"1s\"";
+    assert_eq!(parse(load).load.ramp_until, None);
+    assert_eq!(parse(&format!("{load}\nramp-until = \"unhealthy\"")).load.ramp_until, Some(RampUntil::Unhealthy));
 }
 
 #[test]
@@ -138,9 +147,7 @@ const BAD: &[(&str, &str, &str)] = &[
         "unknown key|did you mean `outcome`?",
     ),
     ("a key of a later version", "[[change]]\nat = \"1s\"", "`change` is known, but not in this version"),
-    ("arms", "[arms]", "`arms` is known, but not in this version"),
     ("a restart", "[restart]\npolicy = \"kubelet\"", "`restart` is known, but not in this version"),
-    ("a gate", "[gate]\nblocks = 15", "`gate` is known, but not in this version"),
     (
         "a command target",
         "[target]\nkind = \"command\"\nargv = [\"x\"]",
@@ -162,11 +169,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "half-open load from the kernel's ports",
         "topology.path = \"veth\"\n[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"half-open\"\nsource = \"kernel\"",
         "the kernel cannot choose its sources|source = \"auto\"",
-    ),
-    (
-        "a behaviour of a later version",
-        "[load]\nconnections = 5\nramp = \"1s\"\nhold = \"1s\"\nbehaviour = \"heartbeat\"",
-        "`load.behaviour = \"heartbeat\"` is known, but not in this version",
     ),
     (
         "an unknown behaviour",
@@ -288,6 +290,22 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("a day too long", "[load]\nconnections = 1\nramp = \"25h\"\nhold = \"1s\"", "between 0s and 1day"),
     ("no time at all", "[load]\nconnections = 1\nramp = \"0s\"\nhold = \"0s\"", "are both zero"),
+    (
+        "a ramp until nobody knows",
+        "[load]\nconnections = 1\nramp = \"1s\"\nhold = \"1s\"\nramp-until = \"unhealty\"",
+        "`load.ramp-until` cannot be \"unhealty\"|did you mean `unhealthy`?",
+    ),
+    (
+        "no ramp to end",
+        "[load]\nconnections = 1\nramp = \"0s\"\nhold = \"1s\"\nramp-until = \"unhealthy\"",
+        "`load.ramp-until` needs a ramp to end|write ramp = \"20s\"",
+    ),
+    (
+        "a rise of what comes and goes",
+        "[load]\nconnections = 1\nramp = \"1s\"\nhold = \"1s\"\nramp-until = \"unhealthy\"\nlifetime = \"9ms\"\n\
+         [matrix.load]\nbehaviour = [\"idle\", \"churn\"]",
+        "`load.ramp-until` goes with a load that stays|brimful knee",
+    ),
     ("no shards", "target.shards = 0", "`target.shards` is out of range, it must be between 1 and 64"),
     ("an unknown word", "target.on-emfile = \"spinn\"", "`target.on-emfile` cannot be \"spinn\"|did you mean `spin`?"),
     (
@@ -411,7 +429,7 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn every_bad_file_is_told_what_is_wrong() {
     let mut unsaid = Vec::new();
-    for (what, more, said) in BAD {
+    for (what, more, said) in BAD.iter().chain(load::LOAD) {
         let text = match *what {
             "an empty question" => format!("question = \" \"\n{LOAD}"),
             "a question as a number" => format!("question = 5\n{LOAD}"),

@@ -1,11 +1,13 @@
-//! What a shard does when an instant has come: it opens a connection, closes one, or begins one anew.
+//! What a shard does when an instant has come: it opens a connection, closes one, begins one anew, or has one talk.
 
 use brimful_target::clock::monotonic_ns;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd as _;
 
 use super::Shard;
+use super::comeback::NEVER_AWAY;
 use crate::address::Endpoint;
+use crate::hold::away::Absent;
 use crate::hold::socket::{self, Handshake, Peer};
 use crate::hold::table;
 use crate::outcome::{LoadPoint, Phase};
@@ -20,16 +22,23 @@ const BATCH: usize = 8;
 enum Attempt {
     First,
     Renewal,
+    Comeback(Absent),
 }
 
 impl<F: FnMut(LoadPoint)> Shard<'_, F> {
-    /// Closes and opens what is due, one batch of each at most, and returns the time. Closing comes first: it makes
-    /// room under the descriptor limit.
+    /// Closes, opens and has talk what is due, one batch of each at most, and returns the time. Closing comes first: it
+    /// makes room under the descriptor limit.
     pub(super) fn do_due(&mut self) -> u64 {
         let mut now_ns = monotonic_ns();
         for _ in 0..BATCH {
             let Some(at) = self.course.to_close(now_ns).filter(|_| !self.over(now_ns)) else { break };
             self.close(at);
+            now_ns = monotonic_ns();
+        }
+        for _ in 0..BATCH {
+            if self.over(now_ns) || !self.strike(now_ns) {
+                break;
+            }
             now_ns = monotonic_ns();
         }
         for _ in 0..BATCH {
@@ -45,11 +54,27 @@ impl<F: FnMut(LoadPoint)> Shard<'_, F> {
                 // A number that was opened once has an endpoint.
                 let Some(endpoint) = self.planner.of_shard(self.shard, number) else { break };
                 now_ns = self.open(endpoint, number, Attempt::Renewal);
+            } else if let Some(absent) = self.away.as_mut().and_then(|away| away.take_due(now_ns)) {
+                let endpoint = self.endpoint_again(absent);
+                now_ns = self.open(endpoint, u64::MAX, Attempt::Comeback(absent));
             } else {
                 break;
             }
         }
+        for _ in 0..BATCH {
+            if self.over(now_ns) || !self.talk(now_ns) {
+                break;
+            }
+            now_ns = monotonic_ns();
+        }
         now_ns
+    }
+
+    /// A source of its own for a connection that comes back.
+    fn endpoint_again(&mut self, absent: Absent) -> Endpoint {
+        let source = self.planner.again(self.shard, self.spares_used, absent.destination);
+        self.spares_used += 1;
+        Endpoint { shard: self.shard, source, destination: absent.destination, intended_ns: 0 }
     }
 
     /// Opens connection `number` of the shard, and returns the time after it.
@@ -61,52 +86,75 @@ impl<F: FnMut(LoadPoint)> Shard<'_, F> {
         });
         let made = socket::make(endpoint.source, endpoint.destination, spares);
         let started_ns = monotonic_ns();
-        match attempt {
+        let absent = match attempt {
             Attempt::First => {
                 let late_ns = started_ns.saturating_sub(self.instant(endpoint.intended_ns));
                 self.tally.attempted(self.since_start(started_ns), self.paced.then_some(late_ns));
+                // Away from the first failure on, should there be one.
+                Absent { destination: endpoint.destination, since_ns: NEVER_AWAY, tries: 0 }
             }
-            Attempt::Renewal => self.tally.renewed(),
-        }
+            Attempt::Renewal => {
+                self.tally.renewed();
+                Absent { destination: endpoint.destination, since_ns: NEVER_AWAY, tries: 0 }
+            }
+            Attempt::Comeback(absent) => {
+                self.tally.comes_back();
+                absent
+            }
+        };
         let socket = match made {
             Ok(socket) => socket,
             Err((phase, errno)) => {
                 self.tally.refused(phase, errno.raw_os_error());
+                if attempt != Attempt::First {
+                    self.leaves(absent, started_ns);
+                }
                 return started_ns;
             }
         };
+        if let Some(bytes) = self.receive_bytes {
+            socket::receive_little(socket.as_fd(), bytes);
+        }
         let handshake = socket::begin(&socket, endpoint.destination);
         let now_ns = monotonic_ns();
+        let took_ns = now_ns.saturating_sub(started_ns);
         match handshake {
             Handshake::Established | Handshake::Pending => {
                 let pending = handshake == Handshake::Pending;
                 if let Err(errno) = self.waiter.watch(socket.as_fd(), pending) {
                     self.tally.refused(Phase::Socket, errno.raw_os_error());
+                    if attempt != Attempt::First {
+                        self.leaves(absent, now_ns);
+                    }
                     return now_ns;
                 }
                 let at = table::index(socket.as_fd());
                 self.table.insert(socket, pending.then_some(started_ns));
                 if pending {
                     self.course.begun(at, number);
+                    if let Some(away) = &mut self.away {
+                        away.begun(at, absent);
+                    }
                 } else {
-                    self.tally.established(self.since_start(now_ns), now_ns.saturating_sub(started_ns));
-                    self.course.established(at, now_ns);
+                    self.is_established(at, Some(absent), now_ns, took_ns);
                 }
             }
             Handshake::Refused(errno) => {
                 self.tally.refused(Phase::Connect, errno.raw_os_error());
                 self.course.refused(number, started_ns, now_ns);
+                self.leaves(absent, now_ns);
             }
             Handshake::Reset(errno) => {
-                self.tally.established(self.since_start(now_ns), now_ns.saturating_sub(started_ns));
+                self.counts_established(Some(absent), now_ns, took_ns);
                 self.tally.lost(Some(errno.raw_os_error()));
+                self.leaves(absent, now_ns);
             }
         }
         now_ns
     }
 
-    /// Closes a held connection whose time is over, unless the peer was first.
-    fn close(&mut self, at: usize) {
+    /// Closes a held connection whose time is over, or which a storm takes, unless the peer was first.
+    pub(super) fn close(&mut self, at: usize) {
         // What has arrived is read before: closing over unread data is a reset instead of a FIN (`tcp_close`).
         match self.table.socket(at).map(|socket| socket::peer(socket, EventFlags::IN)) {
             Some(Peer::Alive) => self.tally.closed(),
@@ -114,7 +162,7 @@ impl<F: FnMut(LoadPoint)> Shard<'_, F> {
             Some(Peer::Gone(errno)) => self.tally.lost(Some(errno.raw_os_error())),
             None => {}
         }
-        self.course.ended(at);
+        self.ended(at);
         self.table.close(at);
     }
 }

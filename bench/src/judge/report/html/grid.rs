@@ -167,6 +167,7 @@ mod tests {
             interrupted: false,
             arms: Vec::new(),
             gate: None,
+            notes: Vec::new(),
         };
         Report::build(info, records, planned)
     }

@@ -27,6 +27,14 @@ mod tests;
 pub use detail::Detail;
 
 use super::Report;
+use crate::evidence::record::Record;
+
+/// The whole page, with what can be drawn of the records.
+#[must_use]
+pub fn from_records(report: &Report, records: &[Record]) -> String {
+    let details: Vec<Detail> = records.iter().map(Detail::of).collect();
+    render(report, &details)
+}
 
 /// The whole page. Details are matched to cells by id and block; a cell without one shows what the report alone knows.
 #[must_use]

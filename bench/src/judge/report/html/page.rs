@@ -57,7 +57,7 @@ fn head(m: &mut Markup, report: &Report) {
     }
     m.add(&difference::cures(report));
     tally(m, report);
-    not_here(m, report);
+    to_know(m, report);
     m.raw("<nav aria-label=\"On this page\"><a href=\"#matrix\">");
     m.raw(if report.cells.len() == 1 { "The cell</a>" } else { "Matrix</a>" });
     if report.knob_effects.iter().any(|e| e.pairs + e.given_alike > 0) {
@@ -93,12 +93,11 @@ fn tally(m: &mut Markup, report: &Report) {
     m.raw("</ul>\n");
 }
 
-/// What a reader must know to be missing: void blocks, blocks that were repeated, cells that were not run.
-fn not_here(m: &mut Markup, report: &Report) {
+/// What a reader must know of the run: how it differs from its file, void blocks, cells that were not run.
+fn to_know(m: &mut Markup, report: &Report) {
     let blocks = || report.cells.iter().flat_map(|c| &c.blocks);
     let void = blocks().filter(|b| b.outcome == CellOutcome::Void).count();
-    let repeated: u64 = blocks().map(|b| u64::from(b.repeated)).sum();
-    let mut lines = Vec::new();
+    let mut lines = report.notes.clone();
     match (void as u64, blocks().count() as u64) {
         (0, _) => {}
         (_, 1) => lines.push("The only block is void: the experiment itself did not work, and says nothing of the target.".to_owned()),
@@ -108,16 +107,10 @@ fn not_here(m: &mut Markup, report: &Report) {
             if n == 1 { format!("{} is", counted(all, "block")) } else { format!("{} are", counted(all, "block")) }
         )),
     }
-    if repeated > 0 {
-        lines.push(format!(
-            "{} had been void and run again before the blocks shown here.",
-            counted(repeated, "attempt")
-        ));
-    }
     if lines.is_empty() && report.missing.is_empty() {
         return;
     }
-    m.raw("<aside class=\"warning\" aria-label=\"What is not here\"><h2>What is not here</h2>");
+    m.raw("<aside class=\"warning\" aria-label=\"What to know about this run\"><h2>What to know about this run</h2>");
     for line in lines {
         m.raw("<p>").text(&line).raw("</p>");
     }

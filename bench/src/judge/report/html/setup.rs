@@ -40,9 +40,15 @@ impl Setup {
         let behaviour = match load.behaviour {
             Behaviour::Idle => "idle".to_owned(),
             Behaviour::HalfOpen => "half-open".to_owned(),
+            Behaviour::Heartbeat { interval, share_percent } => {
+                format!("{share_percent} % of them with a request every {}", time(nanos(interval)))
+            }
+            Behaviour::SlowReader { rate: 0 } => "each asking for an answer that it never reads".to_owned(),
+            Behaviour::SlowReader { rate } => format!("each reading its answer at {} bytes a second", count(rate)),
+            Behaviour::Reconnect => "each coming back when it is closed".to_owned(),
             Behaviour::Churn { lifetime } => format!("each closed after {}", time(nanos(lifetime))),
         };
-        let unavailable = record.evidence.sources.iter().filter_map(|source| {
+        let unavailable = record.evidence.sources.iter().filter(|source| !source.is_extra()).filter_map(|source| {
             source.unavailable_because.as_ref().map(|why| format!("{}, because {why}", source.name))
         });
         Self {

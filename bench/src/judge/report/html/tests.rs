@@ -22,6 +22,7 @@ fn report(records: &[Record], planned: &[Cell], blocks: u32) -> Report {
         interrupted: false,
         arms: Vec::new(),
         gate: None,
+        notes: Vec::new(),
     };
     Report::build(info, records, planned)
 }

@@ -1,0 +1,144 @@
+//! One cell of one block, from the pause before it to the record that counts: run, saved, and run again where the machine spoilt it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::session::Session;
+use super::verify;
+use crate::error::{Error, ExitStatus};
+use crate::evidence::record::Record;
+use crate::judge::{Verdict, judge, worth_repeating};
+use crate::live::cell::{self, CellError, Live};
+use crate::live::compose::{self, Belongs};
+use crate::live::cooldown::Cooled;
+use crate::plan::cell::Cell;
+use crate::plan::expect::CellOutcome;
+use crate::plan::predict::predict;
+use crate::plan::topology::{self, Layout};
+
+/// How often a block is run again that came to nothing. A machine that is too busy three times in a row will be so the fourth time.
+const REPEATS: u32 = 2;
+
+/// What came of a cell.
+pub(super) enum Ended {
+    /// The record that counts; it is saved.
+    Record(Box<Record>, Verdict),
+    /// The target did not start; the next cell may have one that does.
+    NotStarted(Error),
+    /// A signal came before it had begun.
+    Interrupted,
+}
+
+/// One cell of one block.
+pub(super) struct Attempts<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) cell: &'a Cell,
+    pub(super) block: u32,
+}
+
+impl Attempts<'_> {
+    /// Runs it until it counts.
+    ///
+    /// # Errors
+    /// When it cannot be run here, when a worker broke, when a record cannot be saved.
+    pub(super) fn run(&self, show: &mut dyn FnMut(Live)) -> Result<Ended, Error> {
+        let Self { session, cell, .. } = self;
+        let layout = topology::resolve(cell, session.here.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
+        let mut attempt = 0;
+        loop {
+            show(Live::Step("waiting for the host's tables"));
+            let cooled = session.cool_before_cell(&self.name())?;
+            session.directory.log(&format!("{}: begins{}", self.name(), after(&cooled)))?;
+            let record = match self.one(attempt, &cooled, &layout, show) {
+                Ok(record) => record,
+                Err(CellError::Interrupted) => return Ok(Ended::Interrupted),
+                Err(source @ CellError::TargetDidNotStart { .. }) => return Ok(Ended::NotStarted(self.failed(source))),
+                Err(source) => return Err(self.failed(source)),
+            };
+            let verdict = judge(&record);
+            if !self.again(&record, &verdict, attempt) {
+                // Saved before anything else can go wrong.
+                session.directory.save_record(&record)?;
+                session.directory.log(&format!("{}: {}", self.name(), in_short(&verdict)))?;
+                return Ok(Ended::Record(Box::new(record), verdict));
+            }
+            session.directory.save_void(&record)?;
+            session.directory.log(&format!("{}: {}; it is run again", self.name(), in_short(&verdict)))?;
+            attempt += 1;
+        }
+    }
+
+    fn one(
+        &self,
+        attempt: u32,
+        cooled: &Cooled,
+        layout: &Layout,
+        show: &mut dyn FnMut(Live),
+    ) -> Result<Record, CellError> {
+        let Self { session, cell, block } = *self;
+        let started_at = Timestamp::now().to_string();
+        let gathered = cell::run(cell, layout, session.here.interrupt, show)?;
+        let belongs = Belongs {
+            scenario: &session.prepared.scenario.name,
+            block,
+            attempt,
+            seed: session.prepared.order.seed(),
+            cooldown: cooled.took,
+            started_at,
+            prediction: predict(cell, session.here.machine),
+        };
+        Ok(compose::record(belongs, session.host(), cell, layout, gathered))
+    }
+
+    /// Whether the generator or the host spoilt it, and another attempt may come to something. A scenario that expects a cell to be
+    /// void has its answer.
+    fn again(&self, record: &Record, verdict: &Verdict, attempt: u32) -> bool {
+        verdict.outcome == CellOutcome::Void
+            && attempt < REPEATS
+            && self.session.here.interrupt.seen().is_none()
+            && !verify::expects_void(&self.session.prepared.scenario.expect, self.cell)
+            && worth_repeating(record)
+    }
+
+    fn failed(&self, source: CellError) -> Error {
+        Error::Cell { cell: self.name(), source: Box::new(source) }
+    }
+
+    /// The cell's id, with its block where there are several.
+    fn name(&self) -> String {
+        if self.session.prepared.blocks > 1 {
+            format!("block {}: {}", self.block, self.cell.id)
+        } else {
+            self.cell.id.clone()
+        }
+    }
+}
+
+/// A pause that is long enough to be seen.
+fn after(cooled: &Cooled) -> String {
+    let least = Duration::from_millis(1);
+    if cooled.took < least { String::new() } else { format!(", after a pause of {} ms", cooled.took.as_millis()) }
+}
+
+/// Outcome and cause in a few words, for the progress line.
+pub(super) fn in_short(verdict: &Verdict) -> String {
+    match (verdict.cause, verdict.why) {
+        (Some(cause), Some(why)) => format!("{}, {cause} ({why})", verdict.outcome),
+        (Some(cause), None) => format!("{}, {cause}", verdict.outcome),
+        (None, _) => verdict.outcome.to_string(),
+    }
+}
+
+/// What a finished cell does to the exit status.
+pub(super) fn status_of(record: &Record, outcome: CellOutcome) -> ExitStatus {
+    // A server that was told to exit at EMFILE and did is a finding.
+    let as_told = record.target.outcomes.iter().flatten().any(|outcome| outcome.exited_on_emfile);
+    if !record.target.early_ends.is_empty() && !as_told {
+        ExitStatus::Target
+    } else if outcome == CellOutcome::Void {
+        ExitStatus::GeneratorBound
+    } else {
+        ExitStatus::Done
+    }
+}

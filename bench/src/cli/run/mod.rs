@@ -1,0 +1,107 @@
+//! `brimful run`: every cell of every block, a record after each, then the report.
+//!
+//! `prepare` says what is to be run and refuses what cannot be, `session` runs one scenario, `attempt` one cell of it. Whoever
+//! needs a run for another purpose takes the same two steps: [`prepare`], then [`run_prepared`].
+
+mod attempt;
+mod options;
+mod prepare;
+mod session;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::say;
+use super::sources::{self, Source};
+use crate::error::{Error, ExitStatus};
+use crate::judge::confusion::{self, Confusion};
+use crate::live::interrupt::Interrupt;
+use crate::live::machine;
+use crate::plan::arm::Arm;
+use crate::plan::catalogue;
+use crate::plan::need::Need;
+use crate::plan::refusal::Refusal;
+use crate::store::RunDirectory;
+
+pub(super) use self::options::Options;
+pub(super) use self::prepare::{Prepared, Wish, prepare};
+pub(super) use self::session::{Here, run as run_prepared};
+
+pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
+    let wish = wish(options)?;
+    let typed =
+        if options.scenarios.is_empty() { vec![catalogue::DEFAULT.to_owned()] } else { options.scenarios.clone() };
+    let found = sources::find(&typed)?;
+    let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    // Everything is checked before anything is run: the last scenario's mistake must not cost the first one's minutes.
+    let mut planned: Vec<Prepared> = Vec::new();
+    let mut elsewhere = Vec::new();
+    for source in &found {
+        if let Some(need) = machine::missing(&source.scenario.needs) {
+            if found.len() == 1 || options.strict {
+                return Err(Error::Refused(vec![not_here(source, need)]));
+            }
+            elsewhere.push((source, need));
+            continue;
+        }
+        planned.push(prepare(source, &wish, &machine)?);
+    }
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    let here = Here { machine: &machine, interrupt: &interrupt, plain: options.plain, verify: options.verify };
+    let mut status = ExitStatus::Done;
+    let mut confusion = Confusion::default();
+    for prepared in &planned {
+        let out = out_for(options, &prepared.scenario.name, planned.len() > 1);
+        let directory = RunDirectory::create(&out, options.force)?;
+        let ran = run_prepared(prepared, &directory, here)?;
+        super::show(&ran.report, options.format);
+        say(&format!("saved in {}", directory.path().display()));
+        status = status.worse(ran.status);
+        if options.verify {
+            status = status.worse(verify::verify(prepared, &ran.report));
+            confusion.merge(&Confusion::of(confusion::pairs(&prepared.scenario.expect, &ran.report)));
+        }
+        if interrupt.seen().is_some() {
+            break;
+        }
+    }
+    for (source, need) in elsewhere {
+        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
+    }
+    if options.verify && planned.len() > 1 {
+        say(&format!("\n{confusion}"));
+    }
+    Ok(status)
+}
+
+fn wish(options: &Options) -> Result<Wish, Error> {
+    let arms: Result<Vec<Arm>, Refusal> = options.arms.iter().map(|text| Arm::parse(text)).collect();
+    Ok(Wish {
+        arms: arms.map_err(|refusal| Error::Refused(vec![refusal]))?,
+        only: options.only.clone(),
+        jobs: usize::try_from(options.jobs).unwrap_or(1),
+        quick: options.quick,
+        ..Wish::blocks(options.blocks, options.seed)
+    })
+}
+
+pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
+    Refusal::machine(
+        format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
+        "run brimful as root",
+    )
+}
+
+/// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
+fn out_for(options: &Options, name: &str, several: bool) -> PathBuf {
+    match &options.out {
+        Some(out) if several => out.join(name),
+        Some(out) => out.clone(),
+        None => {
+            let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+            Path::new("brimful-out").join(format!("{name}-{time}"))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Searches in the small world, and what is told of them.
+
+use brimful_loadgen::outcome::LoadPoint;
+use brimful_loadgen::probe::Outcome;
+
+use super::super::report::text::Look;
+use super::super::support::{SECOND, World, fail_from, fd_limit, healthy};
+use super::super::verdict::judge;
+use super::*;
+use crate::plan::cost::Machine;
+use crate::plan::knee::{Search, foretold, try_at};
+
+fn machine() -> Machine {
+    Machine {
+        nofile_hard: 20_000,
+        nofile_soft: 1_024,
+        memory_available_bytes: 24 << 30,
+        file_max: 2_000_000,
+        file_nr: 1_000,
+        cpus: 2,
+        conntrack_max: None,
+        kernel: "6.18.44".to_owned(),
+    }
+}
+
+/// The knee of a world, as a search finds it.
+fn knee_of(world: World, id: &str, highest: u64, generator: u64) -> CellKnee {
+    let mut search = Search::new(highest, Within::DEFAULT);
+    let mut seen = Vec::new();
+    let first = world.record();
+    while let Some(load) = search.next() {
+        let mut record = World { connections: load, ..world }.record();
+        record.load.outcome.attempted = load.min(generator);
+        record.load.outcome.requested = load;
+        let tried = Seen { load, verdict: judge(&record), record: format!("cells/{id}/tries/{:02}.json", seen.len()) };
+        search.saw(load, tried.answer());
+        seen.push(tried);
+    }
+    let cell = Cell { id: id.to_owned(), ..try_at(&first.cell, highest) };
+    CellKnee::gather(&cell, first.knobs, highest, search.knee(), foretold(&cell, &machine()), &seen)
+}
+
+fn descriptors(soft: u64) -> World {
+    World { nofile: (soft, 20_000), connections: 2_000, ramp_ms: 2_000, hold_ms: 5_000, ..World::default() }
+}
+
+fn report(cells: Vec<CellKnee>) -> KneeReport {
+    KneeReport {
+        schema_version: KNEE_VERSION,
+        tool: Tool { name: "brimful".into(), version: "0.1.0".into() },
+        host: healthy().host,
+        scenario: ScenarioName {
+            name: "origin".into(),
+            question: "How many connections can a server hold <before> its health check fails & why?".into(),
+        },
+        within: Within::DEFAULT,
+        interrupted: false,
+        cells,
+    }
+}
+
+/// Two that break, one that does not, one whose generator ends, one that was never healthy, one whose answers differ.
+fn many() -> KneeReport {
+    let small = knee_of(descriptors(1_024), "nofile=1024", 2_000, 9_999);
+    let larger = knee_of(descriptors(2_048), "nofile=2048", 4_000, 9_999);
+    let never = knee_of(World { accepts_per_s: 0, ..descriptors(4_096) }, "accept=dead", 2_000, 9_999);
+    let enough = knee_of(descriptors(4_096), "nofile=4096", 3_000, 9_999);
+    let ends = knee_of(descriptors(4_096), "nofile=4096,source=kernel", 3_000, 1_500);
+    let mut odd = CellKnee { id: "nofile=1024,machine=busy".into(), ..small.clone() };
+    odd.knee.healthy_to = Some(700);
+    odd.knee.unsteady.push(crate::plan::knee::Unsteady { load: 750, healthy: 1, unhealthy: 1 });
+    odd.ratio = None;
+    report(vec![small, larger, never, enough, ends, odd])
+}
+
+#[test]
+fn the_knee_of_a_world_with_a_limit_is_its_closed_form() {
+    let cell = knee_of(descriptors(1_024), "nofile=1024", 2_000, 9_999);
+    let (low, top) = (cell.knee.healthy_to.unwrap(), cell.knee.unhealthy_from.unwrap());
+    // The small world has 12 descriptors before the first connection, and the probe takes one more.
+    assert!(low <= 1_011 && 1_011 < top && top - low <= 10, "{low} to {top}");
+    assert!((0.98..=1.02).contains(&cell.ratio.unwrap()), "{:?}", cell.ratio);
+    let broke = cell.breaks.as_ref().unwrap();
+    assert_eq!((broke.load, broke.verdict.cause), (top, Some(CauseName::FdLimit)));
+    assert!(cell.says_something());
+}
+
+#[test]
+fn a_generator_that_ends_bounds_the_knee_from_below_only() {
+    let cell = knee_of(descriptors(4_096), "base", 3_000, 1_500);
+    let Knee { healthy_to, unhealthy_from, void_from, settled, .. } = cell.knee.clone();
+    assert!(settled && unhealthy_from.is_none());
+    assert!(healthy_to.unwrap() <= 1_500 && void_from.unwrap() > 1_500, "{:?}", cell.knee);
+    assert_eq!(cell.ratio, None);
+    assert_eq!(cell.breaks.unwrap().verdict.cause, Some(CauseName::GeneratorBound));
+    assert!(!knee_of(descriptors(4_096), "base", 3_000, 0).tries.is_empty());
+}
+
+#[test]
+fn a_search_is_void_where_nothing_can_be_said_of_any_cell() {
+    let broken = World { connections: 5, ..descriptors(4_096) };
+    let mut record = broken.record();
+    record.probe.samples.clear();
+    let seen = [Seen { load: 5, verdict: judge(&record), record: String::new() }];
+    let knee = Knee { void_from: Some(5), ..Knee::default() };
+    let void = CellKnee::gather(&record.cell, record.knobs.clone(), 5, knee, None, &seen);
+    assert!(report(vec![void.clone(), void.clone()]).is_void());
+    assert!(!report(vec![void, knee_of(descriptors(1_024), "base", 2_000, 9_999)]).is_void());
+    assert!(!report(Vec::new()).is_void());
+}
+
+#[test]
+fn a_rate_is_told_in_a_second() {
+    let mut cell = knee_of(descriptors(1_024), "base", 2_000, 9_999);
+    (cell.unit, cell.opened_over_ns) = (Unit::PerSecond, 4 * SECOND);
+    assert_eq!([1, 50, 1_000, 6_000].map(|load| cell.load(load)), ["0.2/s", "12.5/s", "250/s", "1,500/s"]);
+    assert_eq!(cell.load_in_words(1_000), "250 connections a second");
+}
+
+#[test]
+fn a_ramp_that_broke_says_between_which_loads() {
+    let mut record = fd_limit();
+    let point = |s: u64, attempted| LoadPoint { at_ns: s * SECOND, attempted, ..LoadPoint::default() };
+    record.load.outcome.timeline = (0..=11).map(|s| point(s, s * 100)).collect();
+    for sample in &mut record.probe.samples {
+        sample.outcome = Outcome::Ok;
+    }
+    fail_from(&mut record, 4, Outcome::ResponseTimeout);
+    let verdict = judge(&record);
+    // The probe of second 3 passed; that of second 4 was given up after 1.001 s.
+    assert_eq!(hint(&record, &verdict), Some(Hint { passed_at: 300, failed_at: 600 }));
+    // From the beginning: nothing passed, and the first was given up a little after a second.
+    fail_from(&mut record, 0, Outcome::ResponseTimeout);
+    assert_eq!(hint(&record, &verdict), Some(Hint { passed_at: 0, failed_at: 200 }));
+    assert_eq!(hint(&healthy(), &judge(&healthy())), None);
+    let void = Verdict { outcome: CellOutcome::Void, ..verdict };
+    assert_eq!(hint(&record, &void), None, "what the generator did not give breaks nothing");
+}
+
+#[test]
+fn a_terminal_is_shown_a_table_and_a_picture() {
+    insta::assert_snapshot!(text::render(&many(), Look { width: 100, color: false }));
+}
+
+#[test]
+fn one_cell_is_told_in_a_sentence() {
+    let one = report(vec![knee_of(descriptors(1_024), "base", 2_000, 9_999)]);
+    insta::assert_snapshot!(text::render(&one, Look { width: 80, color: false }));
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for width in [60, 80, 132] {
+        let text = text::render(&many(), Look { width, color: false });
+        let widest = text.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+        assert!(widest <= usize::from(width), "{widest} of {width}:\n{text}");
+    }
+}
+
+#[test]
+fn a_page_is_given_a_table() {
+    insta::assert_snapshot!(markdown::render(&many()));
+}
+
+#[test]
+fn the_picture_stands_alone() {
+    let svg = svg::render(&many());
+    insta::assert_snapshot!(svg);
+    assert_eq!(svg.matches("<svg").count(), 1);
+    assert!(svg.contains("role=\"img\"") && svg.contains("<title id=") && svg.contains("prefers-color-scheme:dark"));
+    assert!(svg.contains("&lt;before&gt;") && svg.contains("&amp; why"), "text is escaped");
+    for outside in ["href", "url(", "<script", "<image", "@import"] {
+        assert!(!svg.contains(outside), "{outside}");
+    }
+    assert_eq!(svg.matches("http").count(), 1, "the name space is no address to fetch");
+}
+
+#[test]
+fn a_search_with_nothing_to_show_is_shown() {
+    let nothing = report(Vec::new());
+    assert!(text::render(&nothing, Look { width: 80, color: false }).contains("No cell was tried."));
+    assert!(markdown::render(&nothing).contains("No cell was tried."));
+    assert!(svg::render(&nothing).ends_with("</svg>\n"));
+}
+
+#[test]
+fn json_is_read_as_it_is_written() {
+    let report = many();
+    let text = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<KneeReport>(&text).unwrap(), report);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["schema_version"], &json["within"]), (&1.into(), &"1%".into()));
+    assert_eq!(json["cells"][0]["knee"]["unsteady"], serde_json::json!([]));
+    assert!(serde_json::from_str::<Within>("\"2\"").is_err());
+}

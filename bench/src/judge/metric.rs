@@ -1,0 +1,107 @@
+//! What each metric comes to in each block of a cell. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::report::{At, BlockReport, CellReport};
+use crate::plan::expect::CellOutcome;
+use crate::plan::gate::Metric;
+
+/// A metric of one block, in the metric's own unit: nanoseconds, a share of 0 to 1, connections, connections a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// The value.
+    Known(f64),
+    /// Censored: known only from below.
+    AtLeast {
+        /// The probe's time-out, in nanoseconds.
+        at_least: f64,
+    },
+}
+
+impl Value {
+    /// The number, where there is one.
+    #[must_use]
+    pub const fn known(self) -> Option<f64> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::AtLeast { .. } => None,
+        }
+    }
+}
+
+/// The value of a metric in one block; `None` where there is none: a void block, a rate of a load that opened at one instant.
+#[must_use]
+pub fn of(metric: Metric, block: &BlockReport) -> Option<Value> {
+    if is_void(block) {
+        return None;
+    }
+    let (probe, load) = (&block.probe, &block.load);
+    match metric {
+        Metric::FailureRate => probe.failure_rate.map(Value::Known),
+        Metric::RestrictedMean => probe.restricted_mean_ns.map(|ns| Value::Known(ns as f64)),
+        Metric::P50 => probe.latency_ns.p50.map(Value::from),
+        Metric::P90 => probe.latency_ns.p90.map(Value::from),
+        Metric::P99 => probe.latency_ns.p99.map(Value::from),
+        Metric::LoadRate => load.rate_per_s.map(Value::Known),
+        Metric::LoadHeld => Some(Value::Known(load.held as f64)),
+    }
+}
+
+/// The values of a cell by the number of the block; blocks without one are left out.
+#[must_use]
+pub fn by_block(metric: Metric, cell: &CellReport) -> BTreeMap<u32, Value> {
+    cell.blocks.iter().filter_map(|block| Some((block.block, of(metric, block)?))).collect()
+}
+
+/// Whether the experiment itself did not work: such a block is no data, for no metric.
+#[must_use]
+pub fn is_void(block: &BlockReport) -> bool {
+    block.outcome == CellOutcome::Void
+}
+
+/// Whether a metric is a latency: it then depends on the probe's time-out.
+#[must_use]
+pub const fn is_latency(metric: Metric) -> bool {
+    match metric {
+        Metric::RestrictedMean | Metric::P50 | Metric::P90 | Metric::P99 => true,
+        Metric::FailureRate | Metric::LoadRate | Metric::LoadHeld => false,
+    }
+}
+
+impl From<At> for Value {
+    fn from(at: At) -> Self {
+        match at {
+            At::Exact(ns) => Self::Known(ns as f64),
+            At::AtLeast { at_least_ns } => Self::AtLeast { at_least: at_least_ns as f64 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::made_up::{Made, block};
+    use super::*;
+
+    #[test]
+    fn a_value_is_known_censored_or_absent() {
+        let sound = block(3, Made { failed: 2, p99_ms: None, ..Made::default() });
+        assert_eq!(of(Metric::FailureRate, &sound), Some(Value::Known(0.02)));
+        assert_eq!(of(Metric::P99, &sound), Some(Value::AtLeast { at_least: 1e9 }));
+        assert_eq!(of(Metric::P50, &sound).and_then(Value::known), Some(4e5));
+        let at_one_instant = block(0, Made { rate: None, ..Made::default() });
+        assert_eq!(of(Metric::LoadRate, &at_one_instant), None);
+        let void = block(0, Made { void: true, ..Made::default() });
+        assert!(Metric::ALL.iter().all(|&metric| of(metric, &void).is_none()));
+    }
+
+    #[test]
+    fn a_censored_value_says_so_in_json() {
+        let json = serde_json::to_string(&[Value::Known(0.5), Value::AtLeast { at_least: 1e9 }]).unwrap();
+        assert_eq!(json, r#"[0.5,{"at_least":1000000000.0}]"#);
+        let back: [Value; 2] = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, [Value::Known(0.5), Value::AtLeast { at_least: 1e9 }]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Command lines that cannot be meant: refused with status 2 or 3 and a hint, before anything is started or written.
+
+use assert_cmd::Command;
+
+/// Arguments after `brimful`, and parts of what is said, joined by `|`.
+const BAD: &[(&str, &str)] = &[
+    ("run smoke --blocks 0", "--blocks <N>|1..=1000"),
+    ("run smoke --blocks 1001", "1..=1000"),
+    ("run smoke --blocks some", "invalid value 'some'"),
+    ("run smoke --seed 0", "--seed <N>"),
+    ("run smoke --seed 9007199254740992", "--seed <N>"),
+    ("run smoke --jobs 0", "--jobs <N>"),
+    ("run smoke --jobs 65", "1..=64"),
+    ("run smoke --quick --blocks 2", "cannot be used with"),
+    ("run smoke --arm base:", "`base` is the only arm|hint: write for example --arm"),
+    ("run smoke --arm base --arm head:", "`base` is no arm|no colon|hint:"),
+    ("run smoke --arm a: --arm a:", "two arms are called `a`"),
+    ("run smoke --arm a: --arm b:target.backlog", "gives a knob no value"),
+    ("run smoke --arm a: --arm b:target.backlock=5", "`target.backlock` is no knob|did you mean `target.backlog`?"),
+    ("run smoke --arm a: --arm b:target.backlog=much", "will not do: it takes a whole number"),
+    ("run smoke --arm a: --arm b:ulimit.nofile=64", "arm `b` sets `ulimit.nofile`, which the matrix varies"),
+    ("run smoke --arm a: --arm b:load.behaviour=half-open", "loopback has no neighbours|path = \"veth\""),
+    ("run smoke --arm a: --arm b:load.behaviour=churn", "needs `load.lifetime`"),
+    ("run smoke --arm a: --arm b: --only arm=c,*", "no cell fits|arm=a,nofile=64"),
+    ("check smoke --blocks 0", "--blocks <N>"),
+    ("merge one --out two", "2 values required by '<DIR> <DIR>...'"),
+    ("merge", "required"),
+    ("merge no-such-folder no-such-other --out /nonexistent/out", "cannot read"),
+];
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_a_hint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (line, says) in BAD {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_brimful"));
+        let output = command.args(line.split(' ')).current_dir(folder.path()).output().expect("brimful runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(said.starts_with("error: "), "{line}: {said}");
+        let told = says.split('|').all(|part| said.contains(part));
+        assert!(told, "{line}: `{says}` is not said in\n{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_arm_of_the_command_line_is_held_against_this_machine() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_brimful"));
+    let line = "run null --arm a: --arm b:sysctl.fs.file-max=5";
+    let output = command.args(line.split(' ')).output().expect("brimful runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("host-wide"), "{said}");
+}
+
+#[test]
+fn check_tells_the_time_of_so_many_blocks() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_brimful"));
+    let output = command.args(["check", "null", "--blocks", "15"]).output().expect("brimful runs");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Where no sandbox can be made, that is what is said instead.
+    assert!(shown.contains("1 cell, 15 blocks: about") || output.status.code() == Some(3), "{shown}");
+}
