@@ -11,7 +11,7 @@ use crate::evidence::record::{RECORD_VERSION, Record};
 use crate::judge::gate::{GATE_VERSION, GateAnswer};
 use crate::judge::knee::{self, KneeReport};
 use crate::judge::report::forms::{hlog, markdown};
-use crate::judge::report::{Report, SCHEMA_VERSION};
+use crate::judge::report::{Report, SCHEMA_VERSION, html};
 
 /// A folder that a run writes into.
 #[derive(Clone, Debug)]
@@ -93,15 +93,16 @@ impl RunDirectory {
         save(record, &folder, &format!("{}-{}", record.block, record.attempt))
     }
 
-    /// Saves a report in every form that a run's folder has: `report.json`, and `report.md` of a length that GitHub takes for
-    /// a step's summary. The one place that knows which these are.
+    /// Saves a report in every form that a run's folder has: `report.json`, `report.md` of a length that GitHub takes for a
+    /// step's summary, and `report.html` with what can be drawn of the records. The one place that knows which these are.
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_report(&self, report: &Report) -> Result<(), Error> {
+    pub fn save_report(&self, report: &Report, records: &[Record]) -> Result<(), Error> {
         write_json(&self.0.join("report.json"), report)?;
         let limit = markdown::Limit { bytes: markdown::SUMMARY_BYTES, whole: "report.json" };
-        write(&self.0.join("report.md"), markdown::render(report, limit).as_bytes())
+        write(&self.0.join("report.md"), markdown::render(report, limit).as_bytes())?;
+        write(&self.0.join("report.html"), html::from_records(report, records).as_bytes())
     }
 
     /// Saves what the A/A of this run came to: `aa.json`, which a gate reads before it takes the run for a baseline.

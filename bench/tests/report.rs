@@ -13,9 +13,10 @@ use brimful::store::RunDirectory;
 const BRIMFUL: &str = env!("CARGO_BIN_EXE_brimful");
 
 /// Every form, and how its text begins.
-const FORMS: [(&str, &str); 10] = [
+const FORMS: [(&str, &str); 11] = [
     ("text", "Do saved records speak?"),
     ("md", "## Do saved records speak?"),
+    ("html", "<!doctype html>\n<html lang=\"en\">"),
     ("json", "{\n  \"schema_version\": 1,"),
     ("junit", "<?xml version=\"1.0\""),
     ("bmf", "{\n  \"saved/"),
@@ -55,7 +56,7 @@ fn saved(folder: &Path) {
     let directory = RunDirectory::create(folder, false).unwrap();
     records.iter().for_each(|record| directory.save_record(record).unwrap());
     let report = Report::build(info, &records, &cells);
-    directory.save_report(&report).unwrap();
+    directory.save_report(&report, &records).unwrap();
 }
 
 fn brimful(folder: &Path, words: &[&str]) -> Output {
@@ -78,6 +79,8 @@ fn every_form_goes_to_standard_output_or_to_a_file() {
         assert!(fs::read_to_string(&file).unwrap() == shown, "{form}: the file differs from what is shown");
     }
     assert!(fs::read_to_string(run.join("report.md")).unwrap().starts_with("## Do saved records speak?"));
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("<figure class=\"time\">"));
 }
 
 #[test]

@@ -121,6 +121,8 @@ pub(super) enum ReportForm {
     Text,
     /// GitHub's Markdown, for a step's summary or a comment on a pull request
     Md,
+    /// One page for a browser that needs nothing else: no network, no script
+    Html,
     /// report.json, judged again
     Json,
     /// JUnit's XML: a failing or degraded cell is a failure, a void or missing one an error

@@ -9,7 +9,7 @@ use crate::evidence::record::Record;
 use crate::judge::report::forms::markdown::{self, Limit};
 use crate::judge::report::forms::{benchstat, bmf, github_action_benchmark, hgrm, hlog, json, junit, openmetrics};
 use crate::judge::report::text::{self, Look};
-use crate::judge::report::{MissingCell, Report};
+use crate::judge::report::{MissingCell, Report, html};
 use crate::plan::matrix::Choice;
 use crate::store::{self, RunDirectory};
 
@@ -26,7 +26,7 @@ pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
     }
     let report = Report::again(saved.report, &saved.records, env!("CARGO_PKG_VERSION"));
     if options.save {
-        RunDirectory::open(&saved.folder)?.save_report(&report)?;
+        RunDirectory::open(&saved.folder)?.save_report(&report, &saved.records)?;
     }
     let text = rendered(options, &saved.folder, &report, &saved.records)?;
     match &options.out {
@@ -58,6 +58,7 @@ fn rendered(options: &Options, folder: &Path, report: &Report, records: &[Record
         ReportForm::Text if options.out.is_some() => text::render(report, Look { width: super::WIDTH, color: false }),
         ReportForm::Text => page(report),
         ReportForm::Md => markdown::render(report, Limit { bytes: options.limit, whole: &whole }),
+        ReportForm::Html => html::from_records(report, records),
         ReportForm::Json => json::render(report),
         ReportForm::Junit => junit::render(report)?,
         ReportForm::Bmf => bmf::render(report),

@@ -19,6 +19,7 @@ mod build;
 mod evidence;
 pub mod forms;
 mod headline;
+pub mod html;
 mod merge;
 mod rows;
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) fn merge(options: &Options) -> Result<ExitStatus, Error> {
     for origin in &gathered.origins {
         directory.log(origin)?;
     }
-    directory.save_report(&gathered.report)?;
+    directory.save_report(&gathered.report, &gathered.records)?;
     super::show(&gathered.report, options.format);
     say(&format!("saved in {}", directory.path().display()));
     Ok(ExitStatus::Done)

@@ -96,7 +96,7 @@ impl Session<'_> {
         progress.finish();
         let mut done = self.done();
         let report = self.report(&done, notes);
-        self.directory.save_report(&report)?;
+        self.directory.save_report(&report, &done.records)?;
         if let Some(error) = done.fatal.take() {
             say(&format!("saved in {}, as far as it came", self.directory.path().display()));
             return Err(error);
