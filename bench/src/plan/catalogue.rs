@@ -29,6 +29,7 @@ const LIST: &[Embedded] = embed![
     "app-conn-cap",
     "backlog-app-small",
     "backlog-sysctl-ignored",
+    "gate-backlog",
     "accept-dead",
     "knee-accept-queue",
     "accept-throttled",

@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn the_probe_needs_one_of_what_the_load_fills() {
-        // 1,024 less 13 are 1,011 for the load and the probe.
-        assert_eq!(of("matrix.ulimit.nofile = [1_024]"), Some((Some(1_010), LimitKind::Descriptors)));
+        // 1,024 less 11 are 1,013 for the load and the probe.
+        assert_eq!(of("matrix.ulimit.nofile = [1_024]"), Some((Some(1_012), LimitKind::Descriptors)));
         let dead = "target.accept = \"dead\"\nmatrix.target.backlog = [500]\nmatrix.ulimit.nofile = [1_024]";
         assert_eq!(of(dead), Some((Some(500), LimitKind::AcceptQueue)));
     }

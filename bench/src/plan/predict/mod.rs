@@ -18,7 +18,7 @@ use super::words::grouped;
 
 /// Descriptors that the built-in server has open before the first connection, counted on Linux 6.18: standard streams, epoll and
 /// its duplicates, event and signal descriptors of the runtime, its order pipe, one listener.
-pub const BASE_DESCRIPTORS: u64 = 13;
+pub const BASE_DESCRIPTORS: u64 = 11;
 /// `net.core.somaxconn` of a fresh namespace (`include/linux/socket.h`, `SOMAXCONN`); 128 before Linux 5.4.
 pub const SOMAXCONN_DEFAULT: u64 = 4_096;
 /// How long a port in `TIME_WAIT` is kept from a new connection where it may be reused at all (`tcp_tw_reuse_delay`, and
