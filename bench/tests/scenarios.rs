@@ -14,8 +14,14 @@ use brimful::plan::predict::{LimitKind, predict};
 use brimful::plan::scenario::Scenario;
 use brimful::plan::{catalogue, matrix, topology};
 
-/// Name and text of every file of the catalogue.
+/// Name and text of every file of the catalogue that anybody may run.
 fn files() -> BTreeMap<String, String> {
+    let asks = |name: &str, text: &str| Scenario::parse(name, text).is_ok_and(|s| s.needs.contains(&Need::Asking));
+    all_files().into_iter().filter(|(name, text)| !asks(name, text)).collect()
+}
+
+/// Name and text of every file of the catalogue.
+fn all_files() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -173,7 +179,7 @@ fn every_file_is_compiled_in_and_nothing_else_is() {
     let embedded: BTreeMap<String, String> =
         catalogue::list().iter().map(|one| (one.name.to_owned(), one.text.to_owned())).collect();
     assert_eq!(embedded.len(), catalogue::list().len(), "a name is there twice");
-    assert_eq!(embedded, files());
+    assert_eq!(embedded, all_files());
 }
 
 #[test]
@@ -197,4 +203,15 @@ fn the_first_scenario_is_clamped_and_says_so() {
     let setting = &cells[7].knobs["ulimit.nofile"];
     assert_eq!(setting.set.to_string(), "20000");
     assert!(setting.clamped_because.as_deref().unwrap().contains("20,000"));
+}
+
+#[test]
+fn a_million_fits_a_machine_of_24_gib_and_is_refused_on_a_smaller_one_with_what_would_fit() {
+    let text = &all_files()["million"];
+    let cells = cells("million", text, 20_000);
+    let large = Machine { memory_available_bytes: 20 << 30, file_max: 4_000_000, ..machine(20_000) };
+    assert_eq!(feasible(&cells, &large), []);
+    let refusals = feasible(&cells, &machine(20_000));
+    let said: Vec<String> = refusals.iter().map(|refusal| format!("{} {}", refusal.what, refusal.hint)).collect();
+    assert!(said.iter().any(|said| said.contains("connections") && said.contains("at most")), "{said:?}");
 }

@@ -68,13 +68,14 @@ fn memory() -> Memory {
 }
 
 /// What of `needs` this process has not: root of the initial user namespace is told by its id and by a map of all ids
-/// onto themselves (`user_namespaces(7)`).
+/// onto themselves (`user_namespaces(7)`). `alone` says that nothing else was named with it.
 #[must_use]
-pub fn missing(needs: &[Need]) -> Option<Need> {
+pub fn missing(needs: &[Need], alone: bool) -> Option<Need> {
     let ids = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let initial = ids.split_whitespace().eq(["0", "0", "4294967295"]);
     let root = rustix::process::geteuid().is_root() && initial;
     needs.iter().copied().find(|need| match need {
         Need::Root => !root,
+        Need::Asking => !alone,
     })
 }

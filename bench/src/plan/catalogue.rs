@@ -54,6 +54,7 @@ const LIST: &[Embedded] = embed![
     "generator-self-limit",
     "origin-replay",
     "null",
+    "million",
 ];
 
 /// Every embedded scenario, the default first.

@@ -4,16 +4,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A privilege without which a scenario cannot be run as it is meant.
+/// A privilege, or a wish, without which a scenario cannot be run as it is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {
     /// Root in the initial user namespace, as for a cgroup of its own.
     Root,
+    /// To be named alone: it is so large that nobody should meet it among others.
+    Asking,
 }
 
 /// Words of `needs`.
-pub(super) const WORDS: &[&str] = &["root"];
+pub(super) const WORDS: &[&str] = &["root", "asking"];
 
 impl Need {
     /// What to say after *not here, because*: lower case, no full stop.
@@ -21,6 +23,7 @@ impl Need {
     pub fn because(self) -> &'static str {
         match self {
             Self::Root => "it needs root, which brimful does not have here",
+            Self::Asking => "it is large, and run only when it is named alone",
         }
     }
 }
@@ -29,6 +32,7 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Root => "root",
+            Self::Asking => "asking",
         })
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
     let mut planned = Vec::new();
     let mut elsewhere = Vec::new();
     for source in &found {
-        match machine::missing(&source.scenario.needs) {
+        match machine::missing(&source.scenario.needs, found.len() == 1) {
             Some(need) if found.len() == 1 => return Err(Error::Refused(vec![not_here(source, need)])),
             Some(need) => elsewhere.push((source, need)),
             None => planned.push((source, wanted(source, &machine, options)?)),

@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
     let mut planned: Vec<Prepared> = Vec::new();
     let mut elsewhere = Vec::new();
     for source in &found {
-        if let Some(need) = machine::missing(&source.scenario.needs) {
+        if let Some(need) = machine::missing(&source.scenario.needs, found.len() == 1) {
             if found.len() == 1 || options.strict {
                 return Err(Error::Refused(vec![not_here(source, need)]));
             }
