@@ -8,7 +8,7 @@ use super::message::{Failed, Order, Said, SandboxOrder};
 use super::process::{Heard, Key, Worker};
 use super::sysctl::SysctlError;
 use crate::evidence::record::Role;
-use crate::plan::cell::{Cell, Path};
+use crate::plan::cell::{Cell, Path, Sandbox};
 use crate::plan::knob::{self, Scope, sysctl_path};
 use crate::plan::refusal::{Class, Refusal};
 
@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 /// When no sandbox can be made here, with what to do.
 pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
+    // Where nothing is set, what stands was compared when the cells were made.
+    if cells.iter().all(|cell| cell.sandbox == Sandbox::Host) {
+        return Ok(Vec::new());
+    }
     let mut sysctls: Vec<(String, String)> = Vec::new();
     for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls) {
         let pair = (name.clone(), value.clone());
@@ -29,6 +33,7 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
     }
     let path = if cells.iter().any(|cell| cell.path == Path::Veth) { Path::Veth } else { Path::Loopback };
     let order = SandboxOrder {
+        sandbox: Sandbox::Netns,
         path,
         sysctls,
         target_ports: Vec::new(),
@@ -56,7 +61,9 @@ fn tried(order: &SandboxOrder) -> Result<(bool, Tried), Failed> {
     let mut worker = Worker::start(key, &Order::Sandbox(order.clone()), mouth)
         .map_err(|error| failed(format!("cannot start a worker process: {error}")))?;
     let said = match ear.recv_timeout(PATIENCE) {
-        Ok((_, Heard::Said(Said::SandboxReady { server, sysctls, .. }))) => Ok((server.user_namespace, sysctls)),
+        Ok((_, Heard::Said(Said::SandboxReady { server, sysctls, .. }))) => {
+            Ok((server.is_some_and(|place| place.user_namespace), sysctls))
+        }
         Ok((_, Heard::Said(Said::Failed(failed)))) => Err(failed),
         Ok((_, other)) => Err(failed(format!("the sandbox worker broke ({other:?}): {}", worker.last_words()))),
         Err(_) => Err(failed(format!("the sandbox worker did not answer in {} s", PATIENCE.as_secs()))),
