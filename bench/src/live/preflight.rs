@@ -15,6 +15,10 @@ use crate::plan::refusal::{Class, Refusal};
 /// How long the sandbox may take to stand.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What every container engine does unless it is told otherwise; root cannot help it.
+const READ_ONLY: &str = "/proc/sys is mounted read-only, as in a container: have it mounted writable there (docs/image.md), or \
+                         let the engine set the sysctls and write sandbox = \"host\" in [topology]";
+
 /// Makes a sandbox as the cells need it, tries their sysctls in it, and lets it go. Returns a refusal for each value that did not take.
 ///
 /// # Errors
@@ -108,6 +112,7 @@ fn refusal(error: &SysctlError, on_host: bool, user_namespace: bool) -> Refusal 
                 .map_or_else(|| "look for it with `sysctl -a`".to_owned(), |near| format!("did you mean `{near}`?")),
         ),
         SysctlError::ReadOnly { .. } => (Class::Machine, host_wide),
+        SysctlError::Refused { errno, .. } if errno == "EROFS" => (Class::Machine, READ_ONLY.to_owned()),
         SysctlError::Refused { errno, .. } if errno == "EINVAL" || errno == "ERANGE" => {
             (Class::Scenario, "the value is outside the kernel's range for it".to_owned())
         }
@@ -136,6 +141,9 @@ mod tests {
             (absent("net.core.somaxcon"), false, false, Class::Scenario, "did you mean `sysctl.net.core.somaxconn`"),
             (SysctlError::ReadOnly { name: "net.core.rmem_max".into() }, true, false, Class::Machine, "host-wide"),
         ];
+        let locked =
+            SysctlError::Refused { name: "net.core.somaxconn".into(), asked: "1".into(), errno: "EROFS".into() };
+        let table = table.into_iter().chain([(locked, true, true, Class::Machine, "sandbox = \"host\"")]);
         for (error, on_host, user_namespace, class, hint) in table {
             let refusal = refusal(&error, on_host, user_namespace);
             assert_eq!(refusal.class, class, "{error}");
