@@ -4,9 +4,10 @@ use super::arguments::Check;
 use super::sources;
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::{machine, preflight};
+use crate::live::{machine, preflight, sysctl};
 use crate::plan::cell::Cell;
 use crate::plan::cost::{self, Machine};
+use crate::plan::host;
 use crate::plan::matrix;
 use crate::plan::scenario::Scenario;
 
@@ -63,11 +64,11 @@ fn feasible_cells(scenario: &Scenario, machine: &Machine, only: Option<&str>) ->
 
 /// The cells of a scenario, or those of them whose id fits a glob.
 pub(super) fn cells(scenario: &Scenario, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
-    let cells = matrix::expand(scenario, machine.nofile_hard).map_err(Error::Refused)?;
-    match only {
-        Some(glob) => matrix::only(cells, glob).map_err(|refusal| Error::Refused(vec![refusal])),
-        None => Ok(cells),
+    let mut cells = matrix::expand(scenario, machine.nofile_hard).map_err(Error::Refused)?;
+    if let Some(glob) = only {
+        cells = matrix::only(cells, glob).map_err(|refusal| Error::Refused(vec![refusal]))?;
     }
+    host::settle(cells, &scenario.clamp, sysctl::standing).map_err(Error::Refused)
 }
 
 /// Refuses what this machine cannot do, before anything is started.

@@ -148,9 +148,9 @@ pub fn run(
     let began = monotonic_ns();
     let mut stage = Stage::new(interrupt);
     show(Live::Step("making the sandbox"));
-    let (server, client) = stage.sandbox(cell, layout)?;
+    let places = stage.sandbox(cell, layout)?;
     show(Live::Step("starting target, load and probe"));
-    stage.workers(cell, layout, server, client)?;
+    stage.workers(cell, layout, places)?;
     let t0_ns = stage.start()?;
     stage.gathered.setup = since(began, t0_ns);
     show(Live::Step("running"));
@@ -165,6 +165,9 @@ pub fn run(
 fn since(from_ns: u64, to_ns: u64) -> Duration {
     Duration::from_nanos(to_ns.saturating_sub(from_ns))
 }
+
+/// Where the server and where the client goes; `None` for right here.
+type Places = (Option<Place>, Option<Place>);
 
 /// The workers of a cell and what has come from them.
 struct Stage<'a> {
@@ -205,7 +208,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes the sandbox, and says where the server and where the client goes.
-    fn sandbox(&mut self, cell: &Cell, layout: &Layout) -> Result<(Place, Place), CellError> {
+    fn sandbox(&mut self, cell: &Cell, layout: &Layout) -> Result<Places, CellError> {
         let sysctls = cell.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let target_ports = layout.ports();
         let ipv6_sources = match layout.load.sources {
@@ -224,6 +227,7 @@ impl<'a> Stage<'a> {
         // Without a group of its own the target shares brimful's, and so what is taken from that.
         let target_cgroup = self.group.as_ref().map(|group| group.folder().to_owned()).or_else(cgroup::own);
         let order = SandboxOrder {
+            sandbox: cell.sandbox,
             path: cell.path,
             sysctls,
             target_ports,
@@ -238,7 +242,7 @@ impl<'a> Stage<'a> {
         match self.hear_within(Role::Sandbox, PATIENCE + filling)? {
             (_, Said::SandboxReady { server, client, sysctls }) => {
                 self.gathered.sysctls = sysctls.into_iter().collect::<Result<_, _>>()?;
-                self.gathered.user_namespace = server.user_namespace;
+                self.gathered.user_namespace = server.is_some_and(|place| place.user_namespace);
                 Ok((server, client))
             }
             (key, other) => Err(out_of_turn(key, &other)),
@@ -246,18 +250,18 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts everybody else, and waits until all are ready.
-    fn workers(&mut self, cell: &Cell, layout: &Layout, server: Place, client: Place) -> Result<(), CellError> {
+    fn workers(&mut self, cell: &Cell, layout: &Layout, (server, client): Places) -> Result<(), CellError> {
         for (shard, plan) in (0..).zip(&layout.targets) {
             let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
-            let order = Order::Target { place: Some(server), cgroup, nofile: cell.nofile, plan: plan.clone() };
+            let order = Order::Target { place: server, cgroup, nofile: cell.nofile, plan: plan.clone() };
             self.add(Role::Target, shard, &order)?;
         }
         for shard in 0..layout.load.shards {
-            let order = Order::Load { place: Some(client), plan: layout.load.clone(), shard };
+            let order = Order::Load { place: client, plan: layout.load.clone(), shard };
             self.add(Role::Load, shard, &order)?;
         }
         let until = Some(cell.duration());
-        let (place, nofile, plan) = (Some(client), cell.probe.nofile, layout.probe.clone());
+        let (place, nofile, plan) = (client, cell.probe.nofile, layout.probe.clone());
         self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::observe::Glance;
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{Evidence, Role};
-use crate::plan::cell::Path;
+use crate::plan::cell::{Path, Sandbox};
 use crate::plan::fault::Fault;
 
 /// The namespaces of a sandbox, named by the process and threads that hold them.
@@ -68,6 +68,8 @@ pub enum Order {
 /// What a sandbox is to be made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SandboxOrder {
+    /// Whether it is made, or what there is will do.
+    pub sandbox: Sandbox,
     /// One namespace or two.
     pub path: Path,
     /// Dotted names and values. All are tried; each has its answer in [`Said::SandboxReady`].
@@ -114,10 +116,10 @@ pub enum Tell {
 pub enum Said {
     /// The namespaces stand and the sysctls have been tried.
     SandboxReady {
-        /// The server's namespace.
-        server: Place,
+        /// The server's namespace; `None` for the one that brimful itself is in.
+        server: Option<Place>,
         /// The client's; the same where there is only one.
-        client: Place,
+        client: Option<Place>,
         /// What became of each sysctl, in the order asked.
         sysctls: Vec<Result<Reading, SysctlError>>,
     },

@@ -17,5 +17,5 @@ pub mod preflight;
 pub mod process;
 mod reap;
 mod sys;
-mod sysctl;
+pub mod sysctl;
 pub mod worker;

@@ -8,18 +8,26 @@ use super::message::{Failed, Order, Said, SandboxOrder};
 use super::process::{Heard, Key, Worker};
 use super::sysctl::SysctlError;
 use crate::evidence::record::Role;
-use crate::plan::cell::{Cell, Path};
+use crate::plan::cell::{Cell, Path, Sandbox};
 use crate::plan::knob::{self, Scope, sysctl_path};
 use crate::plan::refusal::{Class, Refusal};
 
 /// How long the sandbox may take to stand.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What every container engine does unless it is told otherwise; root cannot help it.
+const READ_ONLY: &str = "/proc/sys is mounted read-only, as in a container: have it mounted writable there (docs/image.md), or \
+                         let the engine set the sysctls and write sandbox = \"host\" in [topology]";
+
 /// Makes a sandbox as the cells need it, tries their sysctls in it, and lets it go. Returns a refusal for each value that did not take.
 ///
 /// # Errors
 /// When no sandbox can be made here, with what to do.
 pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
+    // Where nothing is set, what stands was compared when the cells were made.
+    if cells.iter().all(|cell| cell.sandbox == Sandbox::Host) {
+        return Ok(Vec::new());
+    }
     let mut sysctls: Vec<(String, String)> = Vec::new();
     for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls) {
         let pair = (name.clone(), value.clone());
@@ -29,6 +37,7 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
     }
     let path = if cells.iter().any(|cell| cell.path == Path::Veth) { Path::Veth } else { Path::Loopback };
     let order = SandboxOrder {
+        sandbox: Sandbox::Netns,
         path,
         sysctls,
         target_ports: Vec::new(),
@@ -56,7 +65,9 @@ fn tried(order: &SandboxOrder) -> Result<(bool, Tried), Failed> {
     let mut worker = Worker::start(key, &Order::Sandbox(order.clone()), mouth)
         .map_err(|error| failed(format!("cannot start a worker process: {error}")))?;
     let said = match ear.recv_timeout(PATIENCE) {
-        Ok((_, Heard::Said(Said::SandboxReady { server, sysctls, .. }))) => Ok((server.user_namespace, sysctls)),
+        Ok((_, Heard::Said(Said::SandboxReady { server, sysctls, .. }))) => {
+            Ok((server.is_some_and(|place| place.user_namespace), sysctls))
+        }
         Ok((_, Heard::Said(Said::Failed(failed)))) => Err(failed),
         Ok((_, other)) => Err(failed(format!("the sandbox worker broke ({other:?}): {}", worker.last_words()))),
         Err(_) => Err(failed(format!("the sandbox worker did not answer in {} s", PATIENCE.as_secs()))),
@@ -101,6 +112,7 @@ fn refusal(error: &SysctlError, on_host: bool, user_namespace: bool) -> Refusal 
                 .map_or_else(|| "look for it with `sysctl -a`".to_owned(), |near| format!("did you mean `{near}`?")),
         ),
         SysctlError::ReadOnly { .. } => (Class::Machine, host_wide),
+        SysctlError::Refused { errno, .. } if errno == "EROFS" => (Class::Machine, READ_ONLY.to_owned()),
         SysctlError::Refused { errno, .. } if errno == "EINVAL" || errno == "ERANGE" => {
             (Class::Scenario, "the value is outside the kernel's range for it".to_owned())
         }
@@ -129,6 +141,9 @@ mod tests {
             (absent("net.core.somaxcon"), false, false, Class::Scenario, "did you mean `sysctl.net.core.somaxconn`"),
             (SysctlError::ReadOnly { name: "net.core.rmem_max".into() }, true, false, Class::Machine, "host-wide"),
         ];
+        let locked =
+            SysctlError::Refused { name: "net.core.somaxconn".into(), asked: "1".into(), errno: "EROFS".into() };
+        let table = table.into_iter().chain([(locked, true, true, Class::Machine, "sandbox = \"host\"")]);
         for (error, on_host, user_namespace, class, hint) in table {
             let refusal = refusal(&error, on_host, user_namespace);
             assert_eq!(refusal.class, class, "{error}");

@@ -6,6 +6,8 @@ use std::path::Path;
 use brimful_target::errno;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::knob::sysctl_path;
+
 /// A sysctl that took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
@@ -67,6 +69,25 @@ pub(super) fn set(root: &Path, path: &Path, name: &str, value: &str) -> Result<R
         Ok(Reading { name, asked, given })
     } else {
         Err(SysctlError::DidNotTake { name, asked, given })
+    }
+}
+
+/// The value that stands in this namespace, white space folded; `None` where there is no such sysctl or it cannot be read.
+#[must_use]
+pub fn standing(name: &str) -> Option<String> {
+    read(&Path::new("/proc/sys").join(sysctl_path(name).ok()?)).ok()
+}
+
+/// Compares a sysctl with what stands, and writes nothing.
+///
+/// # Errors
+/// When it is not there, or another value stands.
+pub(super) fn compare(name: &str, value: &str) -> Result<Reading, SysctlError> {
+    let (name, asked) = (name.to_owned(), value.to_owned());
+    match standing(&name) {
+        None => Err(SysctlError::Absent { name }),
+        Some(given) if given == fold(value) => Ok(Reading { name, asked, given }),
+        Some(given) => Err(SysctlError::DidNotTake { name, asked, given }),
     }
 }
 

@@ -22,6 +22,26 @@ pub enum Path {
     Veth,
 }
 
+/// Where a cell is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// In network namespaces made for it.
+    #[default]
+    Netns,
+    /// Right here: in the namespaces and with the limits that brimful was started with. Nothing is made and nothing is
+    /// written; see [`super::host`].
+    Host,
+}
+
+impl Sandbox {
+    /// Whether it is what most are; a record leaves it out then, as those from before there was another did.
+    #[must_use]
+    pub fn is_netns(&self) -> bool {
+        *self == Self::Netns
+    }
+}
+
 /// How the load names its source ports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -143,6 +163,9 @@ pub struct Cell {
     pub id: String,
     /// Every axis of the matrix under its full dotted name (`sysctl.net.core.somaxconn`, `ulimit.nofile`, `target.backlog`), in the scenario's order.
     pub knobs: IndexMap<String, KnobSetting>,
+    /// Where it is run.
+    #[serde(default, skip_serializing_if = "Sandbox::is_netns")]
+    pub sandbox: Sandbox,
     /// Where client and server stand.
     pub path: Path,
     /// What is wrong with the path; nothing in a record from before anything could be.

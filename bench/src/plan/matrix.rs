@@ -9,6 +9,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use super::arm::ARM;
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
+use super::host;
 use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::manners::Manners;
 use super::refusal::Refusal;
@@ -43,6 +44,7 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         if !scenario.arms.is_empty() {
             together(&cell)?;
         }
+        host::fits(&cell)?;
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
@@ -117,6 +119,7 @@ fn base(scenario: &Scenario, id: String) -> Cell {
     Cell {
         id,
         knobs: IndexMap::new(),
+        sandbox: scenario.sandbox,
         path: scenario.path,
         faults: scenario.faults.clone(),
         sysctls: IndexMap::new(),

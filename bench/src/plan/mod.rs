@@ -10,6 +10,7 @@ pub mod cell;
 pub mod expect;
 pub mod fault;
 pub mod gate;
+pub mod host;
 pub mod manners;
 pub mod need;
 pub mod refusal;

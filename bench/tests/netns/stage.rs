@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use brimful::evidence::record::{Evidence, Role};
 use brimful::live::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use brimful::live::process::{WORKER, role_name};
-use brimful::plan::cell::Path;
+use brimful::plan::cell::{Path, Sandbox};
 use brimful::plan::fault::Fault;
 use brimful::plan::topology;
 use brimful_loadgen::outcome::LoadOutcome;
@@ -46,6 +46,7 @@ pub(super) fn everybody() -> Vec<Who> {
 /// A sandbox order with nothing wrong.
 pub(super) fn plain(path: Path) -> SandboxOrder {
     SandboxOrder {
+        sandbox: Sandbox::Netns,
         path,
         sysctls: Vec::new(),
         target_ports: vec![PORT],
@@ -216,8 +217,8 @@ pub(super) struct Stage {
     /// A copy of the binary where an ordinary user can reach it.
     _folder: tempfile::TempDir,
     sandbox: Actor,
-    server: Place,
-    client: Place,
+    server: Option<Place>,
+    client: Option<Place>,
 }
 
 impl Stage {
@@ -237,8 +238,7 @@ impl Stage {
 
     /// Whether a health check stands with such a descriptor limit.
     pub(super) fn try_probe(&self, nofile: u64) -> Result<(), Failed> {
-        let order =
-            Order::Probe { place: Some(self.client), nofile: Some(nofile), plan: probe(Path::Loopback), until: None };
+        let order = Order::Probe { place: self.client, nofile: Some(nofile), plan: probe(Path::Loopback), until: None };
         let worker = Actor::start(self.who, &self.binary, Role::Probe, &order);
         worker.hear(|said| matches!(said, Said::Waiting).then_some(()))
     }
@@ -247,12 +247,11 @@ impl Stage {
     pub(super) fn play(mut self, play: Play) -> Account {
         let actor = |role, order: Order| Actor::start(self.who, &self.binary, role, &order);
         let Play { target, cgroup, load, probe, probe_nofile, length } = play;
-        let mut target =
-            actor(Role::Target, Order::Target { place: Some(self.server), cgroup, nofile: None, plan: target });
-        let mut load = actor(Role::Load, Order::Load { place: Some(self.client), plan: load, shard: 0 });
+        let mut target = actor(Role::Target, Order::Target { place: self.server, cgroup, nofile: None, plan: target });
+        let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0 });
         let until = Some(length);
         let mut probe =
-            actor(Role::Probe, Order::Probe { place: Some(self.client), nofile: probe_nofile, plan: probe, until });
+            actor(Role::Probe, Order::Probe { place: self.client, nofile: probe_nofile, plan: probe, until });
         let ready = |said| matches!(said, Said::TargetReady(_) | Said::Waiting).then_some(());
         for actor in [&target, &load, &probe] {
             actor.hear(ready).unwrap_or_else(|failed| panic!("{}: {failed}", role_name(actor.role)));

@@ -6,10 +6,12 @@ use crate::cli::check;
 use crate::cli::sources::Source;
 use crate::error::Error;
 use crate::plan::arm::Arm;
-use crate::plan::cell::Cell;
+use crate::plan::cell::{Cell, Sandbox};
 use crate::plan::cost::{self, Machine};
+use crate::plan::host;
 use crate::plan::order::Order;
 use crate::plan::quick::quick;
+use crate::plan::refusal::Refusal;
 use crate::plan::scenario::Scenario;
 
 /// What is asked of a run besides its scenario.
@@ -67,6 +69,13 @@ pub(in crate::cli) fn prepare(source: &Source, wish: &Wish, machine: &Machine) -
         (cells, notes) = (quick.cells, quick.said);
     }
     check::refuse_infeasible(&cells, machine)?;
+    if scenario.sandbox == Sandbox::Host {
+        if wish.jobs > 1 {
+            let (what, hint) = host::ONE_AT_A_TIME;
+            return Err(Error::Refused(vec![Refusal::scenario(what, hint)]));
+        }
+        notes.push(host::NOTE.to_owned());
+    }
     if wish.jobs > 1 {
         if let Some(refusal) = cost::together(&cells, machine, wish.jobs) {
             return Err(Error::Refused(vec![refusal]));

@@ -157,6 +157,7 @@ impl World {
         Cell {
             id: id.join(","),
             knobs: knobs.iter().map(|&(name, v)| (name.to_owned(), setting(v))).collect(),
+            sandbox: Sandbox::Netns,
             path: Path::Loopback,
             faults: Vec::new(),
             sysctls: [("net.core.somaxconn".to_owned(), self.somaxconn.to_string())].into_iter().collect(),

@@ -17,7 +17,7 @@ use super::super::namespace::{self, Made};
 use super::super::observe::{Observer, Side, SideName};
 use super::super::sysctl::{self, Reading, SysctlError};
 use super::orders::{Next, Orders, say};
-use crate::plan::cell::Path;
+use crate::plan::cell::{Path, Sandbox};
 use crate::plan::knob::sysctl_path;
 
 /// How long the sandbox waits for its next line when it has nothing to observe yet; only bounds a look at the clock.
@@ -27,6 +27,9 @@ const IDLE_WAIT: Duration = Duration::from_secs(1);
 const GLANCE_EVERY: u64 = 3;
 
 pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
+    if order.sandbox == Sandbox::Host {
+        return here(order, orders);
+    }
     let user_namespace = namespace::make()? == Made::InUserNamespace;
     link::loopback()?;
     if order.ipv6_sources > 0 {
@@ -39,7 +42,7 @@ pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
     let sysctls = order.sysctls.iter().map(|(name, value)| set_everywhere(name, value, client.as_ref())).collect();
     make_faults(order, client.as_ref())?;
     let pid = std::process::id();
-    let place = |tid: u32| Place { pid, tid, user_namespace };
+    let place = |tid: u32| Some(Place { pid, tid, user_namespace });
     let mut observer = Observer::new(
         PathBuf::from("/proc"),
         Side::of_this_thread(SideName::Server),
@@ -50,6 +53,19 @@ pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
         observer.watch_cgroup(folder);
     }
     say(&Said::SandboxReady { server: place(pid), client: place(client.as_ref().map_or(pid, |c| c.tid)), sysctls });
+    watch(observer, order.every, orders);
+    Ok(())
+}
+
+/// Makes nothing and sets nothing: the namespaces and the sysctls that there are will do, and are read.
+fn here(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
+    let sysctls = order.sysctls.iter().map(|(name, value)| sysctl::compare(name, value)).collect();
+    let mut observer =
+        Observer::new(PathBuf::from("/proc"), Side::of_this_thread(SideName::Server), None, &order.target_ports);
+    if let Some(folder) = &order.target_cgroup {
+        observer.watch_cgroup(folder);
+    }
+    say(&Said::SandboxReady { server: None, client: None, sysctls });
     watch(observer, order.every, orders);
     Ok(())
 }

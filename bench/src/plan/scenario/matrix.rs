@@ -6,7 +6,7 @@ use super::error::ScenarioError;
 use super::reader::{Keys, Section, Value};
 use crate::plan::arm::{self, ARM, Arm};
 use crate::plan::axis::{self, Axis, Condition};
-use crate::plan::cell::KnobValue;
+use crate::plan::cell::{KnobValue, Sandbox};
 use crate::plan::knob::{self, Admitted, Scope};
 use crate::plan::words::{grouped, nearest, quoted};
 
@@ -17,8 +17,13 @@ const MATRIX: Keys = Keys {
 };
 const EXCLUDE: Keys = Keys { now: &["when"], later: &[], elsewhere: &[] };
 
-/// The one axis that a machine bounds, so the one that can be clamped.
+/// The one axis that a machine bounds, so the one that can be clamped, where sysctls are set.
 const CLAMPABLE: &str = "ulimit.nofile";
+
+/// Whether an axis may take what there is in place of what was asked. Where nothing is set, that is true of every sysctl.
+fn clampable(name: &str, sandbox: Sandbox) -> bool {
+    name == CLAMPABLE || sandbox == Sandbox::Host && name.starts_with("sysctl.")
+}
 
 /// What `[matrix]` says, checked, with the combinations it makes.
 #[derive(Clone, Debug)]
@@ -31,7 +36,7 @@ pub(super) struct Matrix {
 }
 
 /// Reads `[matrix]`; arms are its first axis.
-pub(super) fn read(root: &Section<'_>, arms: &[Arm]) -> Result<Matrix, ScenarioError> {
+pub(super) fn read(root: &Section<'_>, arms: &[Arm], sandbox: Sandbox) -> Result<Matrix, ScenarioError> {
     let section = root.child("matrix", MATRIX)?;
     let mut axes = Vec::new();
     for (key, value) in section.values() {
@@ -43,7 +48,7 @@ pub(super) fn read(root: &Section<'_>, arms: &[Arm]) -> Result<Matrix, ScenarioE
     let axes = axes.into_iter().try_fold(first, |axes, (name, value)| read_axis(axes, &name, &value))?;
     arms::check_axes(root, arms, &axes)?;
     check_size(&section, &axes)?;
-    let clamp = clamp(&section, &axes)?;
+    let clamp = clamp(&section, &axes, sandbox)?;
     let exclude = exclude(&section, &axes)?;
     let rows = axis::product(&axes, &exclude);
     if rows.is_empty() {
@@ -119,7 +124,7 @@ fn check_size(section: &Section<'_>, axes: &[Axis]) -> Result<(), ScenarioError>
         .hint("give an axis fewer values, or split the question into two scenarios"))
 }
 
-fn clamp(section: &Section<'_>, axes: &[Axis]) -> Result<Vec<String>, ScenarioError> {
+fn clamp(section: &Section<'_>, axes: &[Axis], sandbox: Sandbox) -> Result<Vec<String>, ScenarioError> {
     let Some(list) = section.value("clamp") else { return Ok(Vec::new()) };
     let mut clamp = Vec::new();
     for item in list.list()? {
@@ -127,10 +132,10 @@ fn clamp(section: &Section<'_>, axes: &[Axis]) -> Result<Vec<String>, ScenarioEr
         if !axes.iter().any(|axis| axis.knob == name) {
             return Err(not_an_axis(&item, name, axes));
         }
-        if name != CLAMPABLE {
+        if !clampable(name, sandbox) {
             return Err(item
                 .error(format!("`{name}` has no limit of the machine to be lowered to"))
-                .hint(format!("only `{CLAMPABLE}` can be clamped")));
+                .hint(format!("only `{CLAMPABLE}` can be clamped, and sysctls where topology.sandbox = \"host\"")));
         }
         clamp.push(name.to_owned());
     }

@@ -21,7 +21,7 @@ use self::error::Source;
 use self::reader::{Keys, Section};
 use super::arm::{self, ARM, Arm};
 use super::axis::{self, Axis, Condition};
-use super::cell::{LoadSetup, Path, ProbeSetup, TargetSetup};
+use super::cell::{LoadSetup, Path, ProbeSetup, Sandbox, TargetSetup};
 use super::expect::Expectation;
 use super::fault::Fault;
 use super::gate::Gate;
@@ -51,6 +51,8 @@ pub struct Scenario {
     pub about: Option<String>,
     /// Privileges without which it cannot be run as it is meant; empty for most.
     pub needs: Vec<Need>,
+    /// Where it is run.
+    pub sandbox: Sandbox,
     /// Where client and server stand.
     pub path: Path,
     /// What is wrong with the path, in every cell.
@@ -94,14 +96,6 @@ const ROOT: Keys = Keys {
 
 const TOPOLOGY: Keys = Keys { now: &["path", "sandbox"], later: &[], elsewhere: &[] };
 
-/// Where a scenario is run. One word so far, and the type keeps a second from being forgotten.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Sandbox {
-    #[default]
-    Netns,
-}
-
 impl Scenario {
     /// Reads a scenario. `file` is how messages call it; its last part without `.toml` is the scenario's name.
     ///
@@ -121,14 +115,14 @@ impl Scenario {
         let question = question(&root)?;
         let about = root.value("about").map(|value| value.text().map(str::to_owned)).transpose()?;
         let needs = fault::needs(&root)?;
-        let path = topology(&root)?;
+        let (path, sandbox) = topology(&root)?;
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
         let (load, manners) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;
         let arms = arms::read(&root)?;
-        let matrix = matrix::read(&root, &arms)?;
+        let matrix = matrix::read(&root, &arms, sandbox)?;
         agree::check(&root, path, &target, (&load, &manners), &matrix, &arms)?;
         let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
         let gate = gate::read(&root, &matrix)?;
@@ -139,6 +133,7 @@ impl Scenario {
             question,
             about,
             needs,
+            sandbox,
             path,
             faults,
             target,
@@ -198,10 +193,10 @@ fn question(root: &Section<'_>) -> Result<String, ScenarioError> {
     Ok(text.to_owned())
 }
 
-fn topology(root: &Section<'_>) -> Result<Path, ScenarioError> {
+fn topology(root: &Section<'_>) -> Result<(Path, Sandbox), ScenarioError> {
     let section = root.child("topology", TOPOLOGY)?;
-    let Sandbox::Netns = section.word("sandbox", &["netns"], &["vm", "host"])?;
-    section.word("path", &["loopback", "veth"], &[])
+    let sandbox = section.word("sandbox", &["netns", "host"], &["vm"])?;
+    Ok((section.word("path", &["loopback", "veth"], &[])?, sandbox))
 }
 
 /// `scenarios/origin.toml` is called `origin`.
