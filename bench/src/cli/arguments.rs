@@ -203,7 +203,7 @@ pub(super) struct Serve {
     pub(super) consent: Consent,
 }
 
-/// What else a scenario's `[target]` can say of the server; docs/scenarios.md has the words.
+/// What else a scenario's `[target]` can say of the server, in the same words.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What a server can get wrong, as in [target]")]
 pub(super) struct Manners {
