@@ -8,6 +8,7 @@ use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
 use crate::live::message::Failed;
+use crate::plan::consent::NoConsent;
 use crate::plan::refusal::{Class, Refusal};
 use crate::plan::scenario::ScenarioError;
 
@@ -20,7 +21,7 @@ pub enum ExitStatus {
     Bug,
     /// The command line or the scenario is wrong.
     Usage,
-    /// This machine refuses: a capability, a limit, the kernel, a full disk.
+    /// This machine refuses: a capability, a limit, the kernel, a full disk. Or somebody else's does: a server that does not consent.
     Machine,
     /// A gate failed, or `--verify` found another truth.
     Gate,
@@ -150,6 +151,24 @@ pub enum Error {
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] brimful_target::TargetError),
+    /// The server that was to be loaded does not consent.
+    #[error("{address} does not consent to being loaded")]
+    NoConsent {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// What it said.
+        #[source]
+        source: NoConsent,
+    },
+    /// The server that was to be loaded could not be asked for its consent.
+    #[error("{address} was not asked for its consent")]
+    NotAsked {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: brimful_loadgen::probe::PageError,
+    },
     /// This machine said no to something brimful needs for itself.
     #[error("cannot {doing}")]
     Machine {
@@ -192,7 +211,9 @@ impl Error {
             Self::Scenario(error) if error.class == Class::Machine => ExitStatus::Machine,
             Self::Scenario(_) | Self::Usage { .. } | Self::NotARecord { .. } => ExitStatus::Usage,
             Self::Refused(refusals) if refusals.iter().any(|r| r.class == Class::Scenario) => ExitStatus::Usage,
-            Self::Refused(_) | Self::Machine { .. } => ExitStatus::Machine,
+            Self::Refused(_) | Self::Machine { .. } | Self::NoConsent { .. } | Self::NotAsked { .. } => {
+                ExitStatus::Machine
+            }
             Self::File { doing, source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound if *doing == "read" => ExitStatus::Usage,
                 _ => ExitStatus::Machine,
@@ -221,6 +242,11 @@ impl Error {
             }
             Self::Usage { hint, .. } => vec![hint.clone()],
             Self::Worker(failed) => failed.hint.clone().into_iter().collect(),
+            Self::NoConsent { .. } | Self::NotAsked { .. } => vec![
+                "only loopback is loaded without being asked; elsewhere the server must give its consent: start it with \
+                 `brimful serve --consent`, or see docs/consent.md"
+                    .to_owned(),
+            ],
             Self::Target(error) => vec![error.hint()],
             Self::Cell { source, .. } => match source.as_ref() {
                 CellError::Worker { failed, .. } | CellError::TargetDidNotStart { failed } => {

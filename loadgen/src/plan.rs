@@ -183,6 +183,14 @@ pub fn shards_needed(connections: u64, nofile_hard: u64) -> u32 {
     u32::try_from(connections.div_ceil(each)).unwrap_or(u32::MAX).max(1)
 }
 
+/// How many of `connections` the generator `index` of `of` opens, when each opens its share and the first ones what does not divide.
+/// 0 from `of` on.
+#[must_use]
+pub fn share_of(connections: u64, index: u32, of: u32) -> u64 {
+    let (index, of) = (u64::from(index), u64::from(of));
+    if index >= of { 0 } else { connections / of + u64::from(index < connections % of) }
+}
+
 /// How long a handshake may take before [`open_at_once`] no longer allows for it: the first repeated SYN is sent after
 /// one second (`TCP_TIMEOUT_INIT`, RFC 6298), so one loss on the way is within it.
 const HANDSHAKE_ALLOWED: Duration = Duration::from_secs(1);
@@ -238,6 +246,17 @@ mod tests {
             let shards = u64::from(shards_needed(connections, hard));
             prop_assert!(shards * room >= connections);
             prop_assert!((shards - 1) * room < connections);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_even_and_make_the_whole(connections in 0_u64..10_000_000, of in 1_u32..2_000) {
+            let shares: Vec<u64> = (0..of).map(|index| share_of(connections, index, of)).collect();
+            prop_assert_eq!(shares.iter().sum::<u64>(), connections);
+            prop_assert!(shares[0] - shares[shares.len() - 1] <= 1);
+            prop_assert!(shares.is_sorted_by(|a, b| a >= b));
+            prop_assert_eq!(share_of(connections, of, of), 0);
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::rest::{Connection, Rest};
-use crate::wire::{self, Answer, Decision, Reading};
+use crate::wire::{self, Answer, Decision, Reading, Site};
 
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
 /// occupies a task no longer; one that says nothing occupies none. Ten times a kubelet's default time-out.
@@ -61,14 +61,14 @@ pub(crate) fn at_once(socket: &OwnedFd, rest: &Rest) -> AtOnce {
         Err(Errno::AGAIN | Errno::INTR) => return AtOnce::Talk(Vec::new()),
         Err(_) => return AtOnce::Broken,
     };
-    let decision = match wire::read(head, &rest.health_path) {
+    let decision = match wire::read(head, &rest.site) {
         Reading::Decided(decision) if decision.keep_alive && decision.consumed == head.len() => decision,
         Reading::Decided(_) | Reading::Partial => return AtOnce::Talk(head.to_vec()),
     };
     if decision.answer.more() > 0 {
         return AtOnce::Talk(head.to_vec());
     }
-    let answer = decision.answer.render(true);
+    let answer = rest.site.render(decision.answer, true);
     match send(socket, &answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
         Ok(sent) if sent == answer.len() => {
             rest.counters.0.answered(decision.answer == Answer::Healthy);
@@ -100,7 +100,7 @@ async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Dur
     let mut stream = TcpStream::from_std(socket.into())?;
     head.reserve(FIRST_READ);
     loop {
-        let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.health_path)).await {
+        let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.site)).await {
             Ok(Ok(Some(decision))) => decision,
             Ok(Ok(None)) => return Ok(End::Ended(stream.into_std()?.into())),
             Ok(Err(error)) => return Err(error),
@@ -109,7 +109,7 @@ async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Dur
         if !rest.answer_delay.is_zero() {
             sleep(rest.answer_delay).await;
         }
-        timeout(patience, stream.write_all(&decision.answer.render(decision.keep_alive))).await??;
+        timeout(patience, stream.write_all(&rest.site.render(decision.answer, decision.keep_alive))).await??;
         send_more(&mut stream, decision.answer.more()).await?;
         let healthy = decision.answer == Answer::Healthy;
         rest.counters.0.answered(healthy);
@@ -137,9 +137,9 @@ async fn send_more(stream: &mut TcpStream, mut left: u64) -> io::Result<()> {
 }
 
 /// Reads until the first request in `head` is decided; `None` when the peer ended before that.
-async fn receive(stream: &mut TcpStream, head: &mut Vec<u8>, health_path: &str) -> io::Result<Option<Decision>> {
+async fn receive(stream: &mut TcpStream, head: &mut Vec<u8>, site: &Site) -> io::Result<Option<Decision>> {
     loop {
-        if let Reading::Decided(decision) = wire::read(head, health_path) {
+        if let Reading::Decided(decision) = wire::read(head, site) {
             return Ok(Some(decision));
         }
         if stream.read_buf(head).await? == 0 {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn half_a_sentence_is_not_waited_for_longer_than_patience() {
-        let rest = Rest::new(&Plan::plain((Ipv4Addr::LOCALHOST, 0).into())).unwrap();
+        let rest = Rest::new(&Plan::plain((Ipv4Addr::LOCALHOST, 0).into()), None).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();

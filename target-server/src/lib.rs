@@ -43,3 +43,4 @@ pub use plan::{Accept, AcceptPause, AtMax, OnEmfile, Plan};
 pub use report::{Listening, Outcome, Ready};
 pub use serve::Server;
 pub use tally::Counters;
+pub use wire::CONSENT_PATH;

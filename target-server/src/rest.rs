@@ -23,6 +23,7 @@ use crate::plan::{AtMax, Plan};
 use crate::readable::readable;
 use crate::spare::spares;
 use crate::tally::Counters;
+use crate::wire::Site;
 
 /// What wakes a connection that is ignored: its end. (Data that it sends is not read; the end comes all the same.)
 const ENDS: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::ONESHOT);
@@ -56,15 +57,15 @@ pub(crate) struct Rest {
     pub(crate) cap: Cap,
     /// How long answers are held back.
     pub(crate) answer_delay: Duration,
-    /// The path that answers 200.
-    pub(crate) health_path: String,
+    /// What there is to be had.
+    pub(crate) site: Site,
     /// What the server counts.
     pub(crate) counters: Counters,
 }
 
 impl Rest {
-    /// An empty set.
-    pub(crate) fn new(plan: &Plan) -> Result<Self, TargetError> {
+    /// An empty set, of a server that gives this document of consent.
+    pub(crate) fn new(plan: &Plan, consent: Option<String>) -> Result<Self, TargetError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| TargetError::Events(errno.into()))?;
         Ok(Self {
             epoll,
@@ -73,7 +74,7 @@ impl Rest {
             leak: Leak::new(plan.leak_one_in),
             cap: Cap::new(plan),
             answer_delay: plan.answer_delay,
-            health_path: plan.health_path.clone(),
+            site: Site { health_path: plan.health_path.clone(), consent },
             counters: Counters::default(),
         })
     }

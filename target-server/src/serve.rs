@@ -44,9 +44,18 @@ impl Server {
     /// # Errors
     /// A plan that contradicts itself, a limit that cannot be raised, an address that cannot be listened on, `/dev/null` that cannot be opened where the plan needs it.
     pub fn bind(plan: Plan) -> Result<Self, TargetError> {
+        Self::bind_consenting(plan, None)
+    }
+
+    /// [`Server::bind`], with a document that is given to whoever asks for it at [`CONSENT_PATH`](crate::CONSENT_PATH): what may load
+    /// this server, and until when. What it says is not looked at here.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn bind_consenting(plan: Plan, consent: Option<String>) -> Result<Self, TargetError> {
         plan.check()?;
         let nofile = if plan.raise_nofile { raise_nofile() } else { nofile() }.map_err(TargetError::Nofile)?;
-        let rest = Rc::new(Rest::new(&plan)?);
+        let rest = Rc::new(Rest::new(&plan, consent)?);
         let reserve = reserve(&plan)?;
 
         let (listeners, mut listening) = listen_main(&plan)?;

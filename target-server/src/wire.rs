@@ -8,6 +8,37 @@ const FIELDS_MAX: usize = 100;
 /// Longest body that can be asked for, in bytes. Nothing of it is kept in memory here; it bounds how long one answer goes on.
 const BYTES_MOST: u64 = 64 * 1_024 * 1_024;
 
+/// Where a server says who may load it, and until when (RFC 8615 keeps `/.well-known/` for such).
+pub const CONSENT_PATH: &str = "/.well-known/brimful-consent";
+
+/// What there is to be had.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Site {
+    /// The path that answers 200.
+    pub(crate) health_path: String,
+    /// The document at [`CONSENT_PATH`]; `None` answers 404 there.
+    pub(crate) consent: Option<String>,
+}
+
+impl Site {
+    /// The whole response, head and body, but for the body of [`Answer::Bytes`]. It is HTTP/1.1 for a 1.0 client too (RFC 9110, 2.5), and says what becomes of the connection.
+    pub(crate) fn render(&self, answer: Answer, keep_alive: bool) -> Vec<u8> {
+        let (status, kind, body) = match (answer, &self.consent) {
+            (Answer::Consent, Some(document)) => ("200 OK", "application/json", document.as_str()),
+            (answer, _) => {
+                let (status, body) = answer.parts();
+                (status, "text/plain", body)
+            }
+        };
+        let connection = if keep_alive { "keep-alive" } else { "close" };
+        let length = body.len() as u64 + answer.more();
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{body}"
+        )
+        .into_bytes()
+    }
+}
+
 /// What the bytes received so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -35,6 +66,8 @@ pub(crate) enum Answer {
     Healthy,
     /// 200 with so many bytes of body, for clients that read slowly (`/bytes/N`).
     Bytes(u64),
+    /// 200 with the document of consent, from a site that has one.
+    Consent,
     /// 400: not HTTP/1.
     BadRequest,
     /// 404: another path.
@@ -53,38 +86,28 @@ impl Answer {
             Self::Healthy => ("200 OK", "ok\n"),
             Self::Bytes(_) => ("200 OK", ""),
             Self::BadRequest => ("400 Bad Request", "bad request\n"),
-            Self::NotFound => ("404 Not Found", "not found\n"),
+            // A site without a document decides for `NotFound` itself.
+            Self::Consent | Self::NotFound => ("404 Not Found", "not found\n"),
             Self::MethodNotAllowed => ("405 Method Not Allowed\r\nAllow: GET", "method not allowed\n"),
             Self::TooSlow => ("408 Request Timeout", "request timeout\n"),
             Self::HeadTooLarge => ("431 Request Header Fields Too Large", "request header fields too large\n"),
         }
     }
 
-    /// How many bytes of body follow what [`Self::render`] gives.
+    /// How many bytes of body follow what [`Site::render`] gives.
     pub(crate) const fn more(self) -> u64 {
         if let Self::Bytes(length) = self { length } else { 0 }
-    }
-
-    /// The whole response, head and body, but for the body of [`Answer::Bytes`]. It is HTTP/1.1 for a 1.0 client too (RFC 9110, 2.5), and says what becomes of the connection.
-    pub(crate) fn render(self, keep_alive: bool) -> Vec<u8> {
-        let (status, body) = self.parts();
-        let connection = if keep_alive { "keep-alive" } else { "close" };
-        let length = body.len() as u64 + self.more();
-        format!(
-            "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{body}"
-        )
-        .into_bytes()
     }
 }
 
 /// Reads the first request in `bytes` and decides its answer. Never panics, whatever the bytes are.
-pub(crate) fn read(bytes: &[u8], health_path: &str) -> Reading {
+pub(crate) fn read(bytes: &[u8], site: &Site) -> Reading {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_MAX => Reading::Partial,
         Ok(httparse::Status::Complete(consumed)) if consumed <= HEAD_MAX => {
-            Reading::Decided(decide(&request, consumed, health_path))
+            Reading::Decided(decide(&request, consumed, site))
         }
         Ok(_) | Err(httparse::Error::TooManyHeaders) => Reading::Decided(fatal(Answer::HeadTooLarge, bytes)),
         Err(_) => Reading::Decided(fatal(Answer::BadRequest, bytes)),
@@ -96,11 +119,12 @@ fn fatal(answer: Answer, bytes: &[u8]) -> Decision {
     Decision { answer, keep_alive: false, consumed: bytes.len() }
 }
 
-fn decide(request: &httparse::Request<'_, '_>, consumed: usize, health_path: &str) -> Decision {
+fn decide(request: &httparse::Request<'_, '_>, consumed: usize, site: &Site) -> Decision {
     let asked = request.path.map(path);
     let answer = match asked {
         _ if request.method != Some("GET") => Answer::MethodNotAllowed,
-        Some(asked) if asked == health_path => Answer::Healthy,
+        Some(asked) if asked == site.health_path => Answer::Healthy,
+        Some(CONSENT_PATH) if site.consent.is_some() => Answer::Consent,
         asked => asked.and_then(bytes_asked).map_or(Answer::NotFound, Answer::Bytes),
     };
     Decision { answer, keep_alive: keeps_alive(request), consumed }
@@ -147,8 +171,12 @@ mod tests {
 
     use super::*;
 
+    fn site() -> Site {
+        Site { health_path: "/healthz".to_owned(), consent: None }
+    }
+
     fn decided(text: &str) -> (Answer, bool) {
-        match read(text.as_bytes(), "/healthz") {
+        match read(text.as_bytes(), &site()) {
             Reading::Decided(decision) => (decision.answer, decision.keep_alive),
             Reading::Partial => panic!("only a part: {text:?}"),
         }
@@ -204,7 +232,7 @@ mod tests {
             Answer::HeadTooLarge,
         ] {
             for keep_alive in [true, false] {
-                let bytes = answer.render(keep_alive);
+                let bytes = site().render(answer, keep_alive);
                 let mut fields = [httparse::EMPTY_HEADER; 8];
                 let mut response = httparse::Response::new(&mut fields);
                 let head = response.parse(&bytes).unwrap().unwrap();
@@ -219,13 +247,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn consent_is_told_by_a_site_that_has_some() {
+        let asked = format!("GET {CONSENT_PATH} HTTP/1.1\r\n\r\n");
+        let answer = |site: &Site| match read(asked.as_bytes(), site) {
+            Reading::Decided(decision) => String::from_utf8(site.render(decision.answer, true)).unwrap(),
+            Reading::Partial => panic!("only a part"),
+        };
+        assert!(answer(&site()).starts_with("HTTP/1.1 404 "));
+        let consenting = Site { consent: Some("{}\n".to_owned()), ..site() };
+        let told = answer(&consenting);
+        assert!(
+            told.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n"),
+            "{told}"
+        );
+        assert!(told.ends_with("\r\n\r\n{}\n"), "{told}");
+    }
+
     const REQUEST: &[u8] =
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-probe/1.34\r\nAccept: */*\r\n\r\n";
 
     proptest! {
         #[test]
         fn arbitrary_bytes_are_partial_or_decided_within_the_input(bytes in prop::collection::vec(any::<u8>(), 0..2 * HEAD_MAX)) {
-            match read(&bytes, "/healthz") {
+            match read(&bytes, &site()) {
                 Reading::Partial => prop_assert!(bytes.len() < HEAD_MAX),
                 Reading::Decided(decision) => prop_assert!((1..=bytes.len()).contains(&decision.consumed)),
             }
@@ -233,10 +278,10 @@ mod tests {
 
         #[test]
         fn a_request_cut_anywhere_waits_and_what_follows_it_is_left_alone(cut in 0..REQUEST.len(), rest in prop::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert_eq!(read(&REQUEST[..cut], "/healthz"), Reading::Partial);
+            prop_assert_eq!(read(&REQUEST[..cut], &site()), Reading::Partial);
             let all = [REQUEST, &rest].concat();
             let whole = Decision { answer: Answer::Healthy, keep_alive: true, consumed: REQUEST.len() };
-            prop_assert_eq!(read(&all, "/healthz"), Reading::Decided(whole));
+            prop_assert_eq!(read(&all, &site()), Reading::Decided(whole));
         }
 
         #[test]

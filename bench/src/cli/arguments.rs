@@ -31,8 +31,8 @@ Examples:
   brimful scenarios new > my.toml            a file to start from
   brimful probe 127.0.0.1:8080               like ping, for a health check
 
-Exit status: 0 done, 1 a bug in brimful, 2 usage or scenario wrong, 3 this machine refuses,
-4 --verify found another truth or a gate failed, 5 a gate is not settled, 6 generator-bound, 7 the target did not start or died,
+Exit status: 0 done, 1 a bug in brimful, 2 usage or scenario wrong, 3 this machine refuses
+or a server does not consent, 4 --verify found another truth or a gate failed, 5 a gate is not settled, 6 generator-bound, 7 the target did not start or died,
 130/143 stopped by a signal (what was done is saved). A failing cell is a finding, not an error.";
 
 #[derive(Debug, Subcommand)]
@@ -57,10 +57,12 @@ pub(super) enum Command {
     Aa(Aa),
     /// Run the target server alone
     Serve(Serve),
-    /// Open and hold connections against a server on loopback
+    /// Open and hold connections against a server on loopback, or one that consents
     Load(Load),
-    /// Probe a server on loopback as a kubelet does, like ping for a health check
+    /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
+    /// Kubernetes: a scenario as plain YAML
+    K8s(K8s),
 }
 
 /// The form of an answer on standard output.
@@ -200,6 +202,64 @@ pub(super) struct Serve {
     /// The descriptor limit to run with: SOFT or SOFT:HARD
     #[arg(long, value_parser = nofile)]
     pub(super) nofile: Option<brimful_target::limits::Nofile>,
+    #[command(flatten)]
+    pub(super) manners: Manners,
+    #[command(flatten)]
+    pub(super) consent: Consent,
+}
+
+/// What else a scenario's `[target]` can say of the server, in the same words.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What a server can get wrong, as in [target]")]
+pub(super) struct Manners {
+    /// How connections are taken from the queue: drain, one-per-wakeup, dead
+    #[arg(long, default_value = "drain", value_parser = word::<brimful_target::Accept>)]
+    pub(super) accept: brimful_target::Accept,
+    /// Connections accepted a second, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) accept_rate: Option<u32>,
+    /// Connections the program allows at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_connections: Option<u32>,
+    /// What happens beyond that: wait, close, ignore
+    #[arg(long, default_value = "wait", value_parser = word::<brimful_target::AtMax>)]
+    pub(super) at_max: brimful_target::AtMax,
+    /// Each so-many-th connection that the peer has ended is never closed; 0 for none
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(super) leak_one_in: u32,
+    /// How long each answer is held back
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) answer_delay: Duration,
+    /// TCP_DEFER_ACCEPT on the listener
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) defer_accept: Option<Duration>,
+    /// Listening sockets that share the port by SO_REUSEPORT
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) reuseport: u32,
+    /// How many of them are never accepted from
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=63))]
+    pub(super) reuseport_stuck: u32,
+}
+
+/// Who may load the server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Consent to being loaded from elsewhere (docs/consent.md)")]
+pub(super) struct Consent {
+    /// Consent to `brimful load` and `brimful probe` from other machines
+    #[arg(long)]
+    pub(super) consent: bool,
+    /// Only to this scenario
+    #[arg(long, value_name = "NAME", requires = "consent")]
+    pub(super) consent_scenario: Option<String>,
+    /// Until this instant, such as 2026-11-23T18:00:00Z
+    #[arg(long, value_name = "TIME", requires = "consent", conflicts_with = "consent_for")]
+    pub(super) consent_until: Option<jiff::Timestamp>,
+    /// For so long from the start
+    #[arg(long, value_name = "TIME", requires = "consent", default_value = "1h", value_parser = above_zero)]
+    pub(super) consent_for: Duration,
+    /// To so many connections of one generator
+    #[arg(long, value_name = "N", requires = "consent", default_value_t = 100_000)]
+    pub(super) consent_connections: u64,
 }
 
 #[derive(Debug, Args)]
@@ -208,7 +268,7 @@ Examples:
   brimful load 127.0.0.1:23380 --connections 12000 --ramp 3s --hold 1m
   brimful load 127.0.0.1:23380 --source kernel --ramp 0s")]
 pub(super) struct Load {
-    /// The server, on loopback
+    /// The server: on loopback, or one that consents (docs/consent.md)
     pub(super) address: SocketAddr,
     /// Connections to open
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=4_000_000))]
@@ -222,6 +282,12 @@ pub(super) struct Load {
     /// Who names the source ports: auto, kernel
     #[arg(long, default_value = "auto", value_parser = word::<crate::plan::cell::SourceChoice>)]
     pub(super) source: crate::plan::cell::SourceChoice,
+    /// Open only this generator's share of the connections, such as 0/4: the first of four generators
+    #[arg(long, value_name = "INDEX/OF", value_parser = share)]
+    pub(super) share: Option<(u32, u32)>,
+    /// The scenario that this load is part of, for a server that consents to that one only
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: Option<String>,
     /// The form of the summary
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
@@ -233,7 +299,7 @@ Examples:
   brimful probe 127.0.0.1:8080 --path /livez
   brimful probe 127.0.0.1:5432 --tcp-socket --period 1s --count 5")]
 pub(super) struct Probe {
-    /// The server, on loopback
+    /// The server: on loopback, or one that consents (docs/consent.md)
     pub(super) address: SocketAddr,
     /// The path of an httpGet probe
     #[arg(long, default_value = "/healthz", conflicts_with = "tcp_socket")]
@@ -253,9 +319,64 @@ pub(super) struct Probe {
     /// Probes to send; without it, until Ctrl-C
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
+    /// The scenario that this probe is part of, for a server that consents to that one only
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: Option<String>,
     /// One JSON object for each probe instead of lines
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct K8s {
+    #[command(subcommand)]
+    pub(super) what: K8sCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum K8sCommand {
+    /// Write a scenario as plain YAML: a kustomize base with the overlays `kind` and `cluster`, a folder for each cell
+    Render(Render),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful k8s render origin --cell 'somaxconn=128,*nofile=1024' --out k8s
+  kubectl apply -k k8s/0-*/overlays/kind
+
+Nothing is sent anywhere. Each pod of the load gives its own account in its log; docs/kubernetes.md goes through it.")]
+pub(super) struct Render {
+    /// A file, or the name of a built-in scenario
+    pub(super) scenario: String,
+    /// Only the cells whose id matches
+    #[arg(long, value_name = "CELL-GLOB")]
+    pub(super) cell: Option<String>,
+    /// Where to write; without it, brimful-k8s/NAME
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Write over what is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The image of every pod
+    #[arg(long, value_name = "REF", default_value = concat!("brimful:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Pods of the load; without it, as many as the connections need
+    #[arg(long, value_name = "N")]
+    pub(super) pods: Option<u32>,
+    /// The namespace of everything
+    #[arg(long, value_name = "NAME", default_value = "brimful")]
+    pub(super) namespace: String,
+}
+
+/// One generator among several: `0/4` to `3/4`.
+fn share(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || format!("`{text}` is no share: write 0/4 for the first of four, 3/4 for the last");
+    let (index, of) = text.split_once('/').ok_or_else(wrong)?;
+    match (index.parse(), of.parse()) {
+        (Ok(index), Ok(of)) if index < of => Ok((index, of)),
+        _ => Err(wrong()),
+    }
 }
 
 fn above_zero(text: &str) -> Result<Duration, String> {
@@ -288,6 +409,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_share_is_one_of_several() {
+        assert_eq!(["0/1", "3/4"].map(super::share), [Ok((0, 1)), Ok((3, 4))]);
+        assert!(
+            ["4/4", "0/0", "1", "-1/4", "1/4/8", "$(JOB_COMPLETION_INDEX)/4"]
+                .into_iter()
+                .all(|text| super::share(text).is_err())
+        );
     }
 
     #[test]

@@ -1,28 +1,38 @@
-//! `brimful load`: connections opened and held against a server on loopback.
+//! `brimful load`: connections opened and held against a server on loopback, or one that consents.
 
-use std::net::SocketAddr;
-
+use brimful_loadgen::address::capacity;
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources, shards_needed};
+use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources, shards_needed, share_of};
 
 use super::arguments::{Format, Load};
+use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::Interrupt;
 use crate::live::{alone, machine};
 use crate::plan::cell::SourceChoice;
+use crate::plan::consent::Intent;
 use crate::plan::topology;
 
 pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
-    loopback_only(options.address)?;
+    let connections = options.share.map_or(options.connections, |(index, of)| share_of(options.connections, index, of));
+    let intent = Intent {
+        scenario: options.scenario.as_deref(),
+        connections,
+        lasts: Some(options.ramp.saturating_add(options.hold)),
+    };
+    let leave = consent::ask(options.address, intent)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
     let plan = LoadPlan {
-        connections: options.connections,
-        shards: shards_needed(options.connections, machine.nofile_hard),
+        connections,
+        shards: shards_needed(connections, machine.nofile_hard),
         ramp: options.ramp,
         behaviour: Behaviour::Idle,
         sources: match options.source {
-            SourceChoice::Auto => topology::host_sources(options.address, options.connections),
+            SourceChoice::Auto => match leave {
+                Leave::Loopback => topology::host_sources(options.address, connections),
+                Leave::Given { local, .. } => topology::own_sources(local),
+            },
             SourceChoice::Kernel => Sources::Kernel,
         },
         destinations: vec![options.address],
@@ -30,6 +40,7 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
         path: "/".to_owned(),
         seed: 0,
     };
+    refuse_beyond(&plan)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));
     let mut said = 0;
@@ -46,14 +57,16 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
     Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
 }
 
-/// Load and probe alone go to loopback only.
-pub(super) fn loopback_only(address: SocketAddr) -> Result<(), Error> {
-    if address.ip().is_loopback() {
+/// Refuses more connections than there are source ports for.
+fn refuse_beyond(plan: &LoadPlan) -> Result<(), Error> {
+    let most = capacity(plan);
+    if plan.connections <= most {
         return Ok(());
     }
     Err(Error::Usage {
-        what: format!("{address} is not a loopback address"),
-        hint: "this version loads and probes servers on 127.0.0.0/8 and [::1] only".to_owned(),
+        what: format!("{} connections need more source ports than the {most} of one address", plan.connections),
+        hint: "load from several machines with --share 0/2, --share 1/2, or let the kernel choose with --source kernel"
+            .to_owned(),
     })
 }
 

@@ -4,7 +4,9 @@ mod aa;
 mod arguments;
 mod check;
 mod compare;
+mod consent;
 mod gate;
+mod k8s;
 mod knee;
 mod load;
 mod merge;
@@ -73,6 +75,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
+        Command::K8s(options) => k8s::k8s(&options),
     }
 }
 

@@ -7,13 +7,15 @@ use brimful_loadgen::probe::{self, Action, ProbePlan, Sample, Summary};
 use brimful_target::clock::monotonic_ns;
 
 use super::arguments::{Format, Probe};
-use super::load::loopback_only;
-use super::put;
+use super::consent;
+use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::{Interrupt, LOOK};
+use crate::plan::consent::Intent;
 
 pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
-    loopback_only(options.address)?;
+    let intent = Intent { scenario: options.scenario.as_deref(), connections: 1, lasts: None };
+    let leave = consent::ask(options.address, intent)?;
     let action = if options.tcp_socket { Action::TcpSocket } else { Action::HttpGet { path: options.path.clone() } };
     let plan = ProbePlan {
         action,
@@ -38,15 +40,19 @@ pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
     };
     // The last tick counted is the last one begun; a slow probe misses ticks, so the count decides, not the clock.
     let t0_ns = monotonic_ns();
+    let until_ns = leave.ends_in_ns();
     let shown = |sample: &Sample| {
         if (samples.borrow().len() as u64) < count {
             put(&line(sample, &plan, options.format));
             samples.borrow_mut().push(sample.clone());
         }
     };
-    let done = runtime.block_on(probe::run(&plan, t0_ns, None, enough, shown));
+    let done = runtime.block_on(probe::run(&plan, t0_ns, until_ns, enough, shown));
     done.map_err(|error| Error::Machine { doing: "probe", source: std::io::Error::other(error) })?;
     let samples = samples.into_inner();
+    if until_ns.is_some() && interrupt.seen().is_none() && (samples.len() as u64) < count {
+        say("the server's consent has ended, and the probe with it");
+    }
     if options.format == Format::Text {
         put(&summary(&Summary::of(&samples, &plan), &plan));
     }

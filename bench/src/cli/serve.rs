@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use brimful_target::{Outcome, Plan, Server, TargetError, limits};
+use jiff::Timestamp;
 
-use super::arguments::Serve;
+use super::arguments::{self, Serve};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::{Interrupt, LOOK};
+use crate::plan::consent::{ANY, Consent, VERSION};
 
 /// From one look at the counters to the next.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
+    let consent = consent(&options.consent)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     if let Some(want) = options.nofile {
         limits::set_nofile(want).map_err(|source| Error::Machine { doing: "set the descriptor limit", source })?;
@@ -23,9 +26,21 @@ pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
         .map_err(|source| Error::Machine { doing: "start a runtime within the descriptor limit", source })?;
     let mut server = {
         let _inside = runtime.enter();
-        Server::bind(plan(options))?
+        Server::bind_consenting(plan(options), consent.as_ref().map(Consent::render))?
     };
     announce(&server);
+    if let Some(consent) = &consent {
+        say(&format!(
+            "consents to {} and {} connections of each generator, until {}",
+            if consent.scenario == ANY {
+                "every scenario".to_owned()
+            } else {
+                format!("the scenario `{}`", consent.scenario)
+            },
+            consent.most_connections,
+            consent.expires
+        ));
+    }
     let counters = server.counters();
     let stop = async {
         let mut before = None;
@@ -61,8 +76,41 @@ fn plan(options: &Serve) -> Plan {
         on_emfile: options.on_emfile,
         raise_nofile: options.raise_nofile,
         extra_fds_per_connection: options.extra_fds_per_connection,
+        accept: options.manners.accept,
+        accept_rate: options.manners.accept_rate,
+        max_connections: options.manners.max_connections,
+        at_max: options.manners.at_max,
+        leak_one_in: options.manners.leak_one_in,
+        answer_delay: options.manners.answer_delay,
+        defer_accept: options.manners.defer_accept,
+        reuseport: options.manners.reuseport,
+        reuseport_stuck: options.manners.reuseport_stuck,
         ..Plan::plain(options.listen)
     }
+}
+
+/// The document that is given to whoever asks, where the server consents at all.
+fn consent(options: &arguments::Consent) -> Result<Option<Consent>, Error> {
+    if !options.consent {
+        return Ok(None);
+    }
+    let now = Timestamp::now();
+    let expires = match options.consent_until {
+        Some(until) if until <= now => {
+            return Err(Error::Usage {
+                what: format!("a consent until {until} has ended before it began"),
+                hint: "give a time to come, with its offset: --consent-until 2030-01-01T00:00:00Z, or --consent-for 1h"
+                    .to_owned(),
+            });
+        }
+        Some(until) => until,
+        None => now.checked_add(options.consent_for).map_err(|_beyond| Error::Usage {
+            what: "the consent would last beyond the year 9999".to_owned(),
+            hint: "write for example --consent-for 1h".to_owned(),
+        })?,
+    };
+    let scenario = options.consent_scenario.clone().unwrap_or_else(|| ANY.to_owned());
+    Ok(Some(Consent { version: VERSION, scenario, most_connections: options.consent_connections, expires }))
 }
 
 fn announce(server: &Server) {

@@ -34,6 +34,18 @@ pub(super) fn find(typed: &[String]) -> Result<Vec<Source>, Error> {
     Ok(found)
 }
 
+/// The one scenario that a word names; a folder of several is refused.
+pub(super) fn find_one(typed: &str) -> Result<Source, Error> {
+    let mut found = find(&[typed.to_owned()])?;
+    match (found.pop(), found.len()) {
+        (Some(source), 0) => Ok(source),
+        _ => Err(Error::Usage {
+            what: format!("`{typed}` has several scenarios, and one is wanted"),
+            hint: "name the file".to_owned(),
+        }),
+    }
+}
+
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let unread = |source| Error::File { doing: "read", path: folder.to_path_buf(), source };
     let mut files = Vec::new();

@@ -7,6 +7,7 @@
 
 pub mod arm;
 pub mod cell;
+pub mod consent;
 pub mod expect;
 pub mod fault;
 pub mod gate;
@@ -37,5 +38,7 @@ pub mod cost;
 pub mod predict;
 
 pub mod knee;
+
+pub mod k8s;
 
 pub(crate) mod words;

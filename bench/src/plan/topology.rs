@@ -252,6 +252,13 @@ pub fn host_sources(server: SocketAddr, connections: u64) -> Sources {
     sources_from(first, connections, beside(KERNEL_RANGE), vec![server.port()])
 }
 
+/// The sources of a load on a server elsewhere: the one address that it is reached from, and the ports beside those that the kernel
+/// chooses from.
+#[must_use]
+pub fn own_sources(local: IpAddr) -> Sources {
+    sources_from(local, 1, beside(KERNEL_RANGE), Vec::new())
+}
+
 #[cfg(test)]
 mod tests {
     use brimful_loadgen::address::capacity;

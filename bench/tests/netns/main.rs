@@ -5,6 +5,7 @@
 mod bad_input;
 mod blocks;
 mod carry;
+mod consent;
 mod faults;
 mod knee;
 mod leftovers;

@@ -210,6 +210,13 @@ impl Drop for Actor {
     }
 }
 
+/// An end of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Server,
+    Client,
+}
+
 /// A sandbox that stands.
 pub(super) struct Stage {
     who: Who,
@@ -234,6 +241,25 @@ impl Stage {
             _ => None,
         })?;
         Ok(Self { who, binary, _folder: folder, sandbox, server, client })
+    }
+
+    /// A program of this machine in one of the namespaces.
+    pub(super) fn enter(&self, side: Side, program: &str) -> Command {
+        let place = match side {
+            Side::Server => self.server,
+            Side::Client => self.client,
+        };
+        let mut command = Command::new("nsenter");
+        if place.user_namespace {
+            command.arg(format!("--user=/proc/{}/ns/user", place.pid)).arg("--preserve-credentials");
+        }
+        command.arg(format!("--net=/proc/{}/task/{}/ns/net", place.pid, place.tid)).arg("--").arg(program);
+        command
+    }
+
+    /// The binary in one of the namespaces.
+    pub(super) fn inside(&self, side: Side) -> Command {
+        self.enter(side, &self.binary.display().to_string())
     }
 
     /// Whether a health check stands with such a descriptor limit.

@@ -23,6 +23,7 @@ mod wording;
 
 mod attempt;
 mod http;
+mod page;
 mod run;
 
 mod summary;
@@ -31,6 +32,7 @@ mod threshold;
 #[cfg(test)]
 mod tests;
 
+pub use page::{Page, PageError, page};
 pub use plan::{Action, ProbePlan};
 pub use run::{ProbeError, run};
 pub use sample::{Outcome, Sample};

@@ -1,7 +1,7 @@
 //! The worker that opens and holds one shard of the load.
 
 use brimful_loadgen::hold::{self, Schedule, Word};
-use brimful_loadgen::plan::LoadPlan;
+use brimful_loadgen::plan::{Behaviour, LoadPlan};
 use brimful_target::limits;
 
 use super::super::message::{Failed, Place, Said, Tell, chain};
@@ -9,8 +9,13 @@ use super::super::namespace;
 use super::orders::{Orders, say};
 
 pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders: Orders) -> Result<(), Failed> {
-    if let Some(place) = place {
-        namespace::enter(place)?;
+    match place {
+        Some(place) => namespace::enter(place)?,
+        // Whatever the order says: half-open load is for sandboxes, which have no way out.
+        None if plan.behaviour == Behaviour::HalfOpen => {
+            return Err(Failed { what: "half-open load is for a sandbox only".to_owned(), hint: None, machine: false });
+        }
+        None => {}
     }
     limits::raise_nofile().map_err(super::os("raise the load's own descriptor limit"))?;
     say(&Said::Waiting);

@@ -1,0 +1,94 @@
+//! `brimful k8s render`: a scenario as plain YAML, a folder for each cell.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::{K8s, K8sCommand, Render};
+use super::{put, say, sources};
+use crate::error::{Error, ExitStatus};
+use crate::plan::k8s::{Options, render as files_of};
+use crate::plan::matrix;
+use crate::store;
+
+pub(super) fn k8s(options: &K8s) -> Result<ExitStatus, Error> {
+    match &options.what {
+        K8sCommand::Render(options) => render(options),
+    }
+}
+
+fn render(options: &Render) -> Result<ExitStatus, Error> {
+    let source = sources::find_one(&options.scenario)?;
+    let scenario = source.scenario;
+    // Limits of this machine say nothing about the nodes of a cluster.
+    let all = matrix::expand(&scenario, u64::MAX).map_err(Error::Refused)?;
+    let ids: Vec<String> = all.iter().map(|cell| cell.id.clone()).collect();
+    let cells = match &options.cell {
+        Some(glob) => matrix::only(all, glob).map_err(|refusal| Error::Refused(vec![refusal]))?,
+        None => all,
+    };
+    let wanted = Options { image: options.image.clone(), pods: options.pods, namespace: options.namespace.clone() };
+    // All of them before the first is written: a scenario that cannot be rendered leaves no half of it behind.
+    let mut rendered = Vec::with_capacity(cells.len());
+    for cell in &cells {
+        let index = ids.iter().position(|id| *id == cell.id).unwrap_or_default();
+        let files = files_of(&scenario, cell, &wanted).map_err(|refusal| Error::Refused(vec![refusal]))?;
+        rendered.push((folder_name(index, &cell.id), &cell.id, files));
+    }
+    let out = options.out.clone().unwrap_or_else(|| PathBuf::from("brimful-k8s").join(&scenario.name));
+    refuse_what_is_there(&out, options.force)?;
+    for (folder, id, files) in &rendered {
+        let folder = out.join(folder);
+        for file in files {
+            let path = folder.join(file.path);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|source| Error::File {
+                    doing: "make the folder",
+                    path: parent.to_path_buf(),
+                    source,
+                })?;
+            }
+            store::write(&path, file.text.as_bytes())?;
+        }
+        put(&format!("{}\n", folder.display()));
+        say(&format!("{}: {} files for the cell `{id}`", folder.display(), files.len()));
+    }
+    if let Some((folder, ..)) = rendered.first() {
+        say(&format!("hint: kubectl apply -k {}", out.join(folder).join("overlays/kind").display()));
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// `3-nofile-1024`: the number of the cell in its scenario, and as much of its id as a path takes well.
+fn folder_name(index: usize, id: &str) -> String {
+    const MOST: usize = 60;
+    let mut name = index.to_string();
+    for word in id.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        name.push('-');
+        name.push_str(word);
+    }
+    name.truncate(MOST);
+    name
+}
+
+fn refuse_what_is_there(out: &Path, force: bool) -> Result<(), Error> {
+    let unread = |source| Error::File { doing: "read", path: out.to_path_buf(), source };
+    if force || !out.try_exists().map_err(unread)? || std::fs::read_dir(out).map_err(unread)?.next().is_none() {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        what: format!("`{}` is not empty", out.display()),
+        hint: "give another folder with --out, or --force to write over what is there".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_short_and_plain() {
+        assert_eq!(folder_name(0, "base"), "0-base");
+        assert_eq!(folder_name(3, "somaxconn=128,nofile=1024:65535"), "3-somaxconn-128-nofile-1024-65535");
+        let long = folder_name(12, &"é/../x=1,".repeat(40));
+        assert!(long.len() <= 60 && long.starts_with("12-x-1-"), "{long}");
+    }
+}

@@ -1,0 +1,40 @@
+//! Our own probe beside the kubelet's: it keeps every sample, where the kubelet keeps a count.
+
+use brimful_loadgen::probe::Action;
+
+use super::Stage;
+use super::load::{SLACK, TRIES, target_address};
+use super::pod::{self, Part, option, time};
+use super::target::probe_port;
+use super::yaml::{Node, list, map};
+
+pub(super) fn job(stage: &Stage<'_>) -> String {
+    let probe = &stage.cell.probe;
+    let lasts = stage.cell.duration();
+    let count = lasts.as_nanos().div_ceil(probe.period.as_nanos().max(1)).max(1);
+    let mut words = vec![Node::from("probe"), target_address(stage, probe_port(stage))];
+    match &probe.action {
+        Action::HttpGet { path } => words.extend(option("--path", path)),
+        Action::TcpSocket => words.push("--tcp-socket".into()),
+    }
+    words.extend(option("--period", time(probe.period)));
+    words.extend(option("--timeout", time(probe.timeout)));
+    words.extend(option("--failure-threshold", probe.failure_threshold));
+    words.extend(option("--count", count));
+    words.extend(option("--scenario", &stage.scenario.name));
+    words.extend(option("--format", "json"));
+    let container = pod::container(stage, Part::Probe, words).with("resources", pod::resources(1, None));
+    let spec = pod::spec(stage, false).with("restartPolicy", "Never").with("containers", list([container]));
+    map()
+        .with("apiVersion", "batch/v1")
+        .with("kind", "Job")
+        .with("metadata", pod::metadata(stage, "probe", Part::Probe))
+        .with(
+            "spec",
+            map().with("backoffLimit", TRIES).with("activeDeadlineSeconds", (lasts * 2 + SLACK).as_secs()).with(
+                "template",
+                map().with("metadata", map().with("labels", Part::Probe.labels())).with("spec", spec),
+            ),
+        )
+        .document(&stage.head("A probe by the scenario's own fields, one JSON line in its log for each"))
+}
