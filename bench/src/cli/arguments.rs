@@ -58,6 +58,8 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server on loopback as a kubelet does, like ping for a health check
     Probe(Probe),
+    /// Run scenarios on another kernel, in a virtual machine that lasts as long as the run
+    Vm(super::vm::arguments::Vm),
 }
 
 /// The form of an answer on standard output.

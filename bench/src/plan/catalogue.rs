@@ -53,6 +53,8 @@ const LIST: &[Embedded] = embed![
     "generator-self-limit",
     "origin-replay",
     "null",
+    "enfile-system",
+    "neigh-overflow",
 ];
 
 /// Every embedded scenario, the default first.

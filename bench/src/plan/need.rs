@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Need {
     /// Root in the initial user namespace, as for a cgroup of its own.
     Root,
+    /// A guest of `brimful vm run`: the scenario turns knobs of the whole host. Said by `topology.sandbox`.
+    Vm,
 }
 
 /// Words of `needs`.
@@ -21,6 +23,16 @@ impl Need {
     pub fn because(self) -> &'static str {
         match self {
             Self::Root => "it needs root, which brimful does not have here",
+            Self::Vm => "it needs a VM",
+        }
+    }
+
+    /// What to type instead.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Root => "run brimful as root",
+            Self::Vm => "brimful vm run SCENARIO --kernel BZIMAGE --modules DIR; scripts/vm/kernel gets both",
         }
     }
 }
@@ -29,6 +41,7 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Root => "root",
+            Self::Vm => "vm",
         })
     }
 }

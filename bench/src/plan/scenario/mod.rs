@@ -94,12 +94,15 @@ const ROOT: Keys = Keys {
 
 const TOPOLOGY: Keys = Keys { now: &["path", "sandbox"], later: &[], elsewhere: &[] };
 
-/// Where a scenario is run. One word so far, and the type keeps a second from being forgotten.
-#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+/// Where a scenario is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Sandbox {
+    /// In namespaces, wherever brimful is started.
     #[default]
     Netns,
+    /// The same in a guest of `brimful vm run`, where host-wide knobs may be varied too.
+    Vm,
 }
 
 impl Scenario {
@@ -108,7 +111,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] with place, message, valid keys and hint for the first thing that is wrong.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let source = Source { file, text };
+        let source = Source { file, text, own_host: false };
         if text.len() > MAX_FILE {
             return Err(
                 source.error(0..0, format!("a scenario of {} bytes is too large, at most {MAX_FILE}", text.len()))
@@ -117,11 +120,15 @@ impl Scenario {
         let table = DeTable::parse(text).map_err(|error| {
             source.error(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message().to_lowercase()))
         })?;
+        let here = Section::root(source, table.get_ref(), ROOT)?;
+        // First of all: which knobs there are depends on it.
+        let (path, sandbox) = topology(&here)?;
+        let source = Source { own_host: sandbox == Sandbox::Vm, ..source };
         let root = Section::root(source, table.get_ref(), ROOT)?;
         let question = question(&root)?;
         let about = root.value("about").map(|value| value.text().map(str::to_owned)).transpose()?;
-        let needs = fault::needs(&root)?;
-        let path = topology(&root)?;
+        let mut needs = fault::needs(&root)?;
+        needs.extend((sandbox == Sandbox::Vm).then_some(Need::Vm));
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
@@ -198,10 +205,10 @@ fn question(root: &Section<'_>) -> Result<String, ScenarioError> {
     Ok(text.to_owned())
 }
 
-fn topology(root: &Section<'_>) -> Result<Path, ScenarioError> {
+fn topology(root: &Section<'_>) -> Result<(Path, Sandbox), ScenarioError> {
     let section = root.child("topology", TOPOLOGY)?;
-    let Sandbox::Netns = section.word("sandbox", &["netns"], &["vm", "host"])?;
-    section.word("path", &["loopback", "veth"], &[])
+    let sandbox = section.word("sandbox", &["netns", "vm"], &["host"])?;
+    Ok((section.word("path", &["loopback", "veth"], &[])?, sandbox))
 }
 
 /// `scenarios/origin.toml` is called `origin`.
