@@ -88,10 +88,7 @@ fn wish(options: &Options) -> Result<Wish, Error> {
 }
 
 pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
-    Refusal::machine(
-        format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
-        need.hint(),
-    )
+    Refusal::machine(format!("`{}` cannot run here, because {}", source.scenario.name, need.because()), need.hint())
 }
 
 /// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
