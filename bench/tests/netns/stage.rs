@@ -248,7 +248,8 @@ impl Stage {
         let place = match side {
             Side::Server => self.server,
             Side::Client => self.client,
-        };
+        }
+        .expect("a namespace of its own");
         let mut command = Command::new("nsenter");
         if place.user_namespace {
             command.arg(format!("--user=/proc/{}/ns/user", place.pid)).arg("--preserve-credentials");
