@@ -188,7 +188,8 @@ fn load_and_probe_leave_a_server_alone_that_does_not_consent() {
     }
     for command in ["load", "probe"] {
         // Without a network, so that nobody is asked either.
-        let output = Command::new("unshare").args(["-Urn", BRIMFUL, command, "192.0.2.1:80"]).output().expect("unshare");
+        let output =
+            Command::new("unshare").args(["-Urn", BRIMFUL, command, "192.0.2.1:80"]).output().expect("unshare");
         assert_eq!(output.status.code(), Some(3), "{}", said(&output));
         assert!(said(&output).contains("consent") && said(&output).contains("hint:"), "{}", said(&output));
     }
