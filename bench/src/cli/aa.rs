@@ -1,22 +1,20 @@
 //! `brimful aa`: one thing under two labels, to learn how much of a difference this machine makes by itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use super::rules::{Form, Rules};
-use super::run::{Here, Prepared, Wish, prepare, run_prepared};
+use super::run::{Here, Prepared, Wish, out_for, prepare, run_prepared};
 use super::{look, put, say, sources};
 use crate::error::{Error, ExitStatus};
-use crate::judge::compare::{Question, Side};
+use crate::judge::compare::{Chosen, Question, Side};
 use crate::judge::gate::{self as judge, markdown, text};
 use crate::judge::stats::blocks_for;
 use crate::live::interrupt::Interrupt;
 use crate::live::machine;
-use crate::plan::arm::Arm;
+use crate::plan::arm::{Arm, id_without_arm};
 use crate::plan::gate::Gate;
-use crate::plan::matrix::Choice;
 use crate::plan::order::{BLOCKS_MOST, SEED_MOST};
 use crate::store::RunDirectory;
 
@@ -79,7 +77,8 @@ pub(super) fn aa(options: &Aa) -> Result<ExitStatus, Error> {
         None => blocks_for(comparisons(&prepare(source, &wish(1), &machine)?, &rules)?),
     };
     let prepared = prepare(source, &wish(blocks), &machine)?;
-    let directory = RunDirectory::create(&out(options, &source.scenario.name), options.force)?;
+    let out = out_for(options.out.as_deref(), "aa-", &source.scenario.name, false);
+    let directory = RunDirectory::create(&out, options.force)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     let here = Here { machine: &machine, interrupt: &interrupt, plain: options.plain, verify: true };
     let ran = run_prepared(&prepared, &directory, here)?;
@@ -103,20 +102,8 @@ pub(super) fn aa(options: &Aa) -> Result<ExitStatus, Error> {
 
 /// How many comparisons the A/A is of: the cells of one label that the rules name, by the metrics.
 fn comparisons(prepared: &Prepared, rules: &Gate) -> Result<usize, Error> {
-    let choice =
-        rules.cells.as_deref().map(Choice::new).transpose().map_err(|refusal| Error::Refused(vec![refusal]))?;
+    let chosen = Chosen::by(rules.cells.as_deref())?;
     let first = prepared.cells.len() / LABELS.len();
-    let named = prepared.cells.iter().take(first).filter(|cell| {
-        let without_arm = cell.id.split_once(',').map_or("base", |(_, rest)| rest);
-        let asked = cell.knobs.iter().map(|(name, knob)| (name, &knob.asked));
-        choice.as_ref().is_none_or(|choice| choice.fits(without_arm, asked))
-    });
+    let named = prepared.cells.iter().take(first).filter(|cell| chosen.has(id_without_arm(&cell.id)));
     Ok(named.count() * rules.tested().len())
-}
-
-fn out(options: &Aa, name: &str) -> PathBuf {
-    options.out.clone().unwrap_or_else(|| {
-        let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        Path::new("brimful-out").join(format!("aa-{name}-{time}"))
-    })
 }

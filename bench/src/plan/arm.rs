@@ -3,12 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::axis::Axis;
+use super::axis::BASE;
 use super::cell::KnobValue;
 use super::knob;
 use super::refusal::Refusal;
 
 /// The knob under which a cell says which arm it belongs to; its axis comes first, so ids begin with `arm=NAME`.
 pub const ARM: &str = "arm";
+
+/// The id of a cell of some arm without its `arm=NAME`: what the cells of all arms that differ in nothing else have in common.
+#[must_use]
+pub fn id_without_arm(id: &str) -> &str {
+    id.split_once(',').map_or(BASE, |(_, rest)| rest)
+}
 
 /// The longest name, in bytes: it stands in every id.
 const MAX_NAME: usize = 40;

@@ -4,14 +4,10 @@ pub(super) mod arguments;
 mod progress;
 mod session;
 
-use std::path::{Path, PathBuf};
-
-use jiff::Timestamp;
-
 use self::arguments::Knee;
 use self::session::{Session, Wanted};
 use super::check;
-use super::run::not_here;
+use super::run::{not_here, out_for};
 use super::say;
 use super::sources::{self, Source};
 use crate::error::{Error, ExitStatus};
@@ -39,7 +35,8 @@ pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     let mut status = ExitStatus::Done;
     for (source, wanted) in &planned {
-        let directory = RunDirectory::create(&out_for(options, source, planned.len() > 1), options.force)?;
+        let out = out_for(options.out.as_deref(), "knee-", &source.scenario.name, planned.len() > 1);
+        let directory = RunDirectory::create(&out, options.force)?;
         let session = Session { source, wanted, options, directory, machine: &machine, interrupt: &interrupt };
         status = status.worse(session.run()?);
         if interrupt.seen().is_some() {
@@ -84,16 +81,4 @@ fn one_number_of_connections(cells: &[Cell]) -> Result<(), Error> {
     Err(Error::Refused(vec![
         Refusal::scenario(what, "choose one of its values with --only '*connections=N*'").about("load.connections"),
     ]))
-}
-
-/// Where a scenario's search goes: below `--out` in a folder of its own when there are several.
-fn out_for(options: &Knee, source: &Source, several: bool) -> PathBuf {
-    match &options.out {
-        Some(out) if several => out.join(&source.scenario.name),
-        Some(out) => out.clone(),
-        None => {
-            let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-            Path::new("brimful-out").join(format!("knee-{}-{time}", source.scenario.name))
-        }
-    }
 }

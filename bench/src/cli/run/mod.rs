@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
     let mut status = ExitStatus::Done;
     let mut confusion = Confusion::default();
     for prepared in &planned {
-        let out = out_for(options, &prepared.scenario.name, planned.len() > 1);
+        let out = out_for(options.out.as_deref(), "", &prepared.scenario.name, planned.len() > 1);
         let directory = RunDirectory::create(&out, options.force)?;
         let ran = run_prepared(prepared, &directory, here)?;
         super::show(&ran.report, options.format);
@@ -94,14 +94,15 @@ pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
     )
 }
 
-/// Where a scenario's run goes: below `--out` in a folder of its own when there are several.
-fn out_for(options: &Options, name: &str, several: bool) -> PathBuf {
-    match &options.out {
+/// Where what is done with the scenario of this name goes: below `out` in a folder of its own when there are several; without one, into a new
+/// folder, with `what` before the name and the time behind it.
+pub(super) fn out_for(out: Option<&Path>, what: &str, name: &str, several: bool) -> PathBuf {
+    match out {
         Some(out) if several => out.join(name),
-        Some(out) => out.clone(),
+        Some(out) => out.to_path_buf(),
         None => {
             let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-            Path::new("brimful-out").join(format!("{name}-{time}"))
+            Path::new("brimful-out").join(format!("{what}{name}-{time}"))
         }
     }
 }

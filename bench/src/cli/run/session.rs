@@ -12,6 +12,7 @@ use crate::cli::{explain, in_words, say};
 use crate::error::{Error, ExitStatus};
 use crate::evidence::record::{Host, Record};
 use crate::judge::report::{Report, RunInfo};
+use crate::judge::words::counted;
 use crate::live::cooldown::{self, Cooled, Tables};
 use crate::live::interrupt::Interrupt;
 use crate::live::machine;
@@ -110,7 +111,7 @@ impl Session<'_> {
         let Prepared { cells, blocks, order, notes, .. } = self.prepared;
         let mut lines = notes.clone();
         if order.seed() > 0 {
-            let (blocks, cells) = (counted(*blocks as usize, "block"), counted(cells.len(), "cell"));
+            let (blocks, cells) = (counted(u64::from(*blocks), "block"), counted(cells.len() as u64, "cell"));
             lines.push(format!("seed {}: {blocks} of {cells}, shuffled", order.seed()));
         }
         for line in lines {
@@ -207,7 +208,7 @@ impl Session<'_> {
         let scenario = &self.prepared.scenario;
         let mut notes = notes.to_vec();
         if done.early > 0 {
-            let early = counted(done.early as usize, "cell");
+            let early = counted(u64::from(done.early), "cell");
             notes.push(format!("before {early} the host's tables did not come back to what they were before the run; run.log says which"));
         }
         let repeated: u32 = done.records.iter().map(|record| record.attempt).sum();
@@ -230,10 +231,6 @@ impl Session<'_> {
         };
         Report::build(info, &done.records, &self.prepared.cells)
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// What a panic elsewhere left is still what was done.

@@ -4,11 +4,8 @@ use globset::{Glob, GlobMatcher};
 
 use super::super::report::{CellReport, Report};
 use super::Refused;
-use crate::plan::arm::ARM;
+use crate::plan::arm::{ARM, id_without_arm};
 use crate::plan::cell::KnobValue;
-
-/// The id of the only cell of an arm, as it is that of a scenario in which nothing varies.
-const BASE: &str = "base";
 
 /// A run or an arm, under the name that it has on the page.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +71,7 @@ impl<'a> Side<'a> {
         if self.arm.is_none() {
             return id;
         }
-        id.split_once(',').map_or(BASE, |(_, rest)| rest)
+        id_without_arm(id)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Axis;
 
 /// The id of the only cell of a scenario in which nothing varies.
-const BASE: &str = "base";
+pub const BASE: &str = "base";
 /// The longest id in bytes: file systems take 255 for a name, and a suffix needs room.
 const MAX_ID: usize = 200;
 

@@ -4,7 +4,7 @@ mod id;
 
 use super::cell::KnobValue;
 
-pub use id::{IdError, ids};
+pub use id::{BASE, IdError, ids};
 
 /// One knob and the values it takes in turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
