@@ -63,6 +63,8 @@ pub(super) enum Command {
     Probe(Probe),
     /// Kubernetes: a scenario as plain YAML
     K8s(K8s),
+    /// Run scenarios on another kernel, in a virtual machine that lasts as long as the run
+    Vm(super::vm::arguments::Vm),
 }
 
 /// The form of an answer on standard output.

@@ -15,6 +15,7 @@ use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
+use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
 use super::sysctl::{Reading, SysctlError};
@@ -182,6 +183,8 @@ struct Stage<'a> {
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
+    /// What the cell changed of a guest; put back after everything else.
+    own_host: OwnHost,
 }
 
 impl<'a> Stage<'a> {
@@ -197,6 +200,7 @@ impl<'a> Stage<'a> {
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
+            own_host: OwnHost::default(),
         }
     }
 
@@ -209,7 +213,7 @@ impl<'a> Stage<'a> {
 
     /// Makes the sandbox, and says where the server and where the client goes.
     fn sandbox(&mut self, cell: &Cell, layout: &Layout) -> Result<Places, CellError> {
-        let sysctls = cell.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let sysctls = self.own_host.set(cell.sysctls.iter(), &mut self.gathered.sysctls)?;
         let target_ports = layout.ports();
         let ipv6_sources = match layout.load.sources {
             Sources::Named { first: IpAddr::V6(_), addresses, .. } => addresses,
@@ -241,7 +245,7 @@ impl<'a> Stage<'a> {
         let filling = if cell.faults.contains(&Fault::ConntrackFull) { FILL_PATIENCE } else { Duration::ZERO };
         match self.hear_within(Role::Sandbox, PATIENCE + filling)? {
             (_, Said::SandboxReady { server, client, sysctls }) => {
-                self.gathered.sysctls = sysctls.into_iter().collect::<Result<_, _>>()?;
+                self.gathered.sysctls.extend(sysctls.into_iter().collect::<Result<Vec<_>, _>>()?);
                 self.gathered.user_namespace = server.is_some_and(|place| place.user_namespace);
                 Ok((server, client))
             }

@@ -55,6 +55,8 @@ const LIST: &[Embedded] = embed![
     "origin-replay",
     "null",
     "million",
+    "enfile-system",
+    "neigh-overflow",
 ];
 
 /// Every embedded scenario, the default first.

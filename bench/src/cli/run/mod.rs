@@ -90,7 +90,7 @@ fn wish(options: &Options) -> Result<Wish, Error> {
 pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
     Refusal::machine(
         format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
-        "run brimful as root",
+        need.hint(),
     )
 }
 

@@ -6,12 +6,21 @@ use std::thread;
 
 use brimful_target::limits::{self, Nofile};
 use brimful_target::{Plan, Server, TargetError};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::cgroup;
 use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
+
+/// Gives up what no server has: with `CAP_SYS_ADMIN` it would not meet `fs.file-max` (`alloc_empty_file`, `fs/file_table.c`).
+fn no_administrator() -> Result<(), Failed> {
+    let failed = |error: rustix::io::Errno| super::os("give up CAP_SYS_ADMIN")(error.into());
+    let mut sets = capabilities(None).map_err(failed)?;
+    sets.effective.remove(CapabilitySet::SYS_ADMIN);
+    set_capabilities(None, sets).map_err(failed)
+}
 
 pub(super) fn run(
     place: Option<&Place>,
@@ -30,6 +39,7 @@ pub(super) fn run(
     if let Some(want) = nofile {
         give_limit(want)?;
     }
+    no_administrator()?;
     // First the runtime: its descriptors are among those the server counts as its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
