@@ -148,7 +148,7 @@ fn of_metric(metric: Metric, a: &CellReport, b: &CellReport, tolerance: f64, tim
 
 /// What depends on how fast a machine is says nothing of one whose instructions were translated.
 fn untimed(metric: Metric) -> Option<Reason> {
-    (metric::is_latency(metric) || metric == Metric::LoadRate).then_some(Reason::Translated)
+    metric::is_timed(metric).then_some(Reason::Translated)
 }
 
 fn refusal(metric: Metric, timeouts: (u64, u64), pairs: &[(Value, Value)]) -> Option<Reason> {

@@ -48,6 +48,7 @@ impl World {
                 memory_bytes: 25_769_803_776,
                 nofile_hard: 524_288,
                 user_namespace: true,
+                virtual_machine: None,
             },
             started_at: "2026-11-23T10:00:00Z".into(),
             duration_ns,

@@ -211,10 +211,8 @@ mod tests {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
-        let listed: Vec<(&str, &str)> = text
-            .lines()
-            .map(|line| (&line[..10], line.rsplit(' ').next().unwrap()))
-            .collect();
+        let listed: Vec<(&str, &str)> =
+            text.lines().map(|line| (&line[..10], line.rsplit(' ').next().unwrap())).collect();
         assert_eq!(
             listed,
             [("drwxr-xr-x", "dev"), ("crw-------", "dev/console"), ("-rwxr-xr-x", "brimful"), ("-rw-r--r--", "empty")]

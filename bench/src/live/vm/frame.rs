@@ -83,7 +83,8 @@ impl Frame {
 /// FNV-1a of 32 bits (draft-eastlake-fnv, section 2): enough to notice a byte lost or changed on the way.
 fn checksum(kind: u8, length: u32, content: &[u8]) -> u32 {
     let head = std::iter::once(kind).chain(length.to_le_bytes());
-    head.chain(content.iter().copied()).fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    head.chain(content.iter().copied())
+        .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Puts bytes, as they come, together to frames.

@@ -66,9 +66,8 @@ pub(super) fn main() -> u8 {
 }
 
 fn mounted(kind: &str, place: &str) -> Result<(), String> {
-    let made = fs::create_dir_all(place).and_then(|()| {
-        mount(kind, place, kind, MountFlags::empty(), None::<&std::ffi::CStr>).map_err(io::Error::from)
-    });
+    let made = fs::create_dir_all(place)
+        .and_then(|()| mount(kind, place, kind, MountFlags::empty(), None::<&std::ffi::CStr>).map_err(io::Error::from));
     made.map_err(|error| format!("the guest has no {kind}: {error}"))
 }
 

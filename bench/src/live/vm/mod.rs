@@ -343,8 +343,11 @@ fn guest_root(vm: &VmRun<'_>) -> Result<Vec<Entry>, VmError> {
         out: vm.out.display().to_string(),
         nofile_soft: NOFILE_SOFT,
     };
-    let order = serde_json::to_vec(&order)
-        .map_err(|error| VmError::File { doing: "write", path: ORDER.into(), source: error.into() })?;
+    let order = serde_json::to_vec(&order).map_err(|error| VmError::File {
+        doing: "write",
+        path: ORDER.into(),
+        source: error.into(),
+    })?;
     let mut entries = Vec::new();
     for folder in ["dev/x", "vm/modules/x", "vm/scenarios/x"] {
         entries.extend(binary::folders(folder));

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::VmError;
 
-/// What is wanted, by name: inet_diag for TCP, the veth pair, packet filters, connection tracking and its netlink side. A kernel that has one built in has
-/// no such file; what no kernel has is missed by the cell that needs it.
-const WANTED: [&str; 5] = ["tcp_diag", "veth", "nf_tables", "nf_conntrack", "nf_conntrack_netlink"];
+/// What is wanted, by name: inet_diag for TCP, the veth pair, packet filters with the expressions that are modules, connection tracking and its
+/// netlink side. A kernel that has one built in has no such file; what no kernel has is missed by the cell that needs it.
+const WANTED: [&str; 7] =
+    ["tcp_diag", "veth", "nf_tables", "nft_ct", "nft_numgen", "nf_conntrack", "nf_conntrack_netlink"];
 
 /// Folders below a modules folder are no deeper than this.
 const DEPTH_MOST: usize = 12;
@@ -97,7 +98,11 @@ fn needs(module: &[u8]) -> Vec<String> {
     let Some(at) = module.windows(key.len()).position(|window| window == key) else { return Vec::new() };
     let rest = module.get(at + key.len()..).unwrap_or_default();
     let text = rest.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
+    String::from_utf8_lossy(text)
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| name.replace('-', "_"))
+        .collect()
 }
 
 #[cfg(test)]

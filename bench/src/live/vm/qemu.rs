@@ -29,7 +29,13 @@ const KVM_PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_WORDS: &[u8] = b"Linux version";
 
 /// The arguments for a guest. `console` is where its first serial port is written; the second one is QEMU's standard output.
-pub(super) fn arguments(accelerator: Accelerator, size: Size, kernel: &Path, root: &Path, console: &Path) -> Vec<String> {
+pub(super) fn arguments(
+    accelerator: Accelerator,
+    size: Size,
+    kernel: &Path,
+    root: &Path,
+    console: &Path,
+) -> Vec<String> {
     let mut words = match accelerator {
         Accelerator::Kvm => machine("kvm", "host", size),
         Accelerator::Tcg if size.cpus > 1 => machine("tcg,thread=multi", "max", size),
@@ -64,8 +70,23 @@ pub(super) fn arguments(accelerator: Accelerator, size: Size, kernel: &Path, roo
 fn machine(accelerator: &str, cpu: &str, size: Size) -> Vec<String> {
     let (memory, cpus) = (format!("{}M", size.memory_mib), size.cpus.to_string());
     let words = [
-        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none", "-machine", "pc", "-accel",
-        accelerator, "-cpu", cpu, "-m", &memory, "-smp", &cpus,
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-nic",
+        "none",
+        "-machine",
+        "pc",
+        "-accel",
+        accelerator,
+        "-cpu",
+        cpu,
+        "-m",
+        &memory,
+        "-smp",
+        &cpus,
     ];
     words.map(str::to_owned).to_vec()
 }
@@ -161,7 +182,8 @@ pub(super) fn kvm_works(kernel: &Path, interrupt: &Interrupt) -> io::Result<bool
     let mut words = machine("kvm", "host", Size { memory_mib: 256, cpus: 1 });
     let kernel = kernel.display().to_string();
     words.extend(
-        ["-kernel", &kernel, "-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1", "-serial", "stdio"].map(str::to_owned),
+        ["-kernel", &kernel, "-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1", "-serial", "stdio"]
+            .map(str::to_owned),
     );
     let qemu = Qemu::start(&words, File::options().write(true).open("/dev/null")?)?;
     let until = Instant::now() + KVM_PATIENCE;
@@ -185,7 +207,8 @@ mod tests {
 
     fn line(accelerator: Accelerator) -> String {
         let size = Size { memory_mib: 1_024, cpus: 2 };
-        arguments(accelerator, size, Path::new("vmlinuz"), Path::new("root.cpio"), Path::new("a,b/console.log")).join(" ")
+        arguments(accelerator, size, Path::new("vmlinuz"), Path::new("root.cpio"), Path::new("a,b/console.log"))
+            .join(" ")
     }
 
     #[test]

@@ -321,9 +321,16 @@ mod tests {
     #[test]
     fn host_wide_names_are_admitted_where_the_host_is_ones_own() {
         let (name, admitted) = settle_anywhere("sysctl.fs/file-max").unwrap();
-        assert_eq!((name.as_str(), admitted), ("sysctl.fs.file-max", Admitted::Known(lookup("sysctl.fs.file-max").unwrap())));
+        assert_eq!(
+            (name.as_str(), admitted),
+            ("sysctl.fs.file-max", Admitted::Known(lookup("sysctl.fs.file-max").unwrap()))
+        );
         assert_eq!(settle_anywhere("sysctl.net.core.somaxconn"), settle("sysctl.net.core.somaxconn"));
-        assert_eq!(settle_anywhere("sysctl.kernel.core_pattern").unwrap_err().class, Class::Machine, "not in the table");
+        assert_eq!(
+            settle_anywhere("sysctl.kernel.core_pattern").unwrap_err().class,
+            Class::Machine,
+            "not in the table"
+        );
         assert!(is_host_wide("net.ipv4.neigh.default.gc_thresh3") && !is_host_wide("net.core.somaxconn"));
     }
 
