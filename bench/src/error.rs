@@ -8,8 +8,8 @@ use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
 use crate::live::message::Failed;
-use crate::plan::consent::NoConsent;
 use crate::live::vm::VmError;
+use crate::plan::consent::NoConsent;
 use crate::plan::refusal::{Class, Refusal};
 use crate::plan::scenario::ScenarioError;
 
