@@ -55,6 +55,7 @@ const LIST: &[Embedded] = embed![
     "origin-replay",
     "null",
     "million",
+    "nodeport-range-overlap",
     "enfile-system",
     "neigh-overflow",
 ];

@@ -158,9 +158,14 @@ const BAD: &[(&str, &str, &str)] = &[
         "`target.kind = \"command\"` is known, but not",
     ),
     (
-        "the host itself",
-        "topology.sandbox = \"host\"",
-        "`topology.sandbox = \"host\"` is known, but not in this version|\"netns\"",
+        "a port range that is none",
+        "topology.path = \"veth\"\n[[fault]]\nkind = \"ports-taken\"\nports = \"32767-30000\"",
+        "`32767-30000` is no range of ports|ports = \"30000-32767\"",
+    ),
+    (
+        "ports of another fault",
+        "topology.path = \"veth\"\n[[fault]]\nkind = \"ack-hold\"\nports = \"1-2\"",
+        "`ports` does not go with `ack-hold`|ports-taken",
     ),
     (
         "a host-wide knob",
