@@ -60,6 +60,9 @@ pub(super) struct Run {
     /// The guest's processors. Under TCG only a single one has a clock of its own, so that a slow host makes no load late
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(super) cpus: u32,
+    /// Run as this user of the guest instead of root; 65534 is nobody
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(u32).range(1..=65_534))]
+    pub(super) user: Option<u32>,
     /// The longest it may take, boot included [default: by what the scenarios cost]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(super) time_limit: Option<Duration>,

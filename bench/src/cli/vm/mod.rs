@@ -26,10 +26,10 @@ use crate::store::RunDirectory;
 pub(super) use crate::live::vm::role;
 
 /// How much longer a guest may take than its scenarios cost, by who makes its processors. Cells are mostly waiting, which costs a slow
-/// processor nothing; what is not is thirty times slower under TCG.
+/// processor nothing; what is not is many times slower under TCG.
 const SLOWER: [(Accelerator, u32); 2] = [(Accelerator::Tcg, 6), (Accelerator::Kvm, 3)];
 
-/// What a boot may take besides: under TCG on a busy machine it is half a minute.
+/// What a boot may take besides: under TCG on a busy machine 17 s were seen.
 const BOOT: Duration = Duration::from_secs(120);
 
 pub(super) fn vm(options: &Vm) -> Result<ExitStatus, Error> {
@@ -57,6 +57,7 @@ fn run(options: &Run) -> Result<ExitStatus, Error> {
         size: Size { memory_mib: options.memory, cpus: options.cpus },
         scenarios,
         arguments: words(options, &names, &out),
+        user: options.user,
         out: &out,
         time_limit,
     };

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -85,9 +86,14 @@ fn run(port: &Port) -> io::Result<u8> {
     let hard = fs::read_to_string("/proc/sys/fs/nr_open")?.trim().parse().map_err(io::Error::other)?;
     set_nofile(Nofile { soft: order.nofile_soft.min(hard), hard })?;
     link::loopback().map_err(io::Error::other)?;
+    let out = Path::new("/").join(&order.out);
+    if let Some(user) = order.user {
+        // Its own folder to write into: the rest is root's.
+        fs::create_dir_all(&out)?;
+        chown(&out, Some(user), Some(user))?;
+    }
     let status = child(&order, port)?;
     let mut entries = Vec::new();
-    let out = Path::new("/").join(&order.out);
     // A run that was refused has none.
     if out.is_dir() {
         gather(&out, "", DEPTH_MOST, &mut entries)?;
@@ -101,7 +107,11 @@ fn run(port: &Port) -> io::Result<u8> {
 
 /// `brimful run`, whose two outputs go over the port as they come.
 fn child(order: &Order, port: &Port) -> io::Result<u8> {
-    let mut child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    if let Some(user) = order.user {
+        command.uid(user).gid(user);
+    }
+    let mut child = command
         .arg0("brimful")
         .args(&order.arguments)
         .current_dir("/")

@@ -101,6 +101,8 @@ pub struct VmRun<'a> {
     pub scenarios: Vec<(String, String)>,
     /// What to call brimful with in the guest.
     pub arguments: Vec<String>,
+    /// The user and group to be in the guest; `None` for root.
+    pub user: Option<u32>,
     /// The folder that those arguments name as `--out`, and where it is written here.
     pub out: &'a Path,
     /// The longest it may take, boot included.
@@ -115,6 +117,7 @@ struct Order {
     /// Names of files in [`MODULES`], in the order in which they are loaded.
     modules: Vec<String>,
     out: String,
+    user: Option<u32>,
     nofile_soft: u64,
 }
 
@@ -341,6 +344,7 @@ fn guest_root(vm: &VmRun<'_>) -> Result<Vec<Entry>, VmError> {
         arguments: vm.arguments.clone(),
         modules: modules.iter().map(|module| module.name.clone()).collect(),
         out: vm.out.display().to_string(),
+        user: vm.user,
         nofile_soft: NOFILE_SOFT,
     };
     let order = serde_json::to_vec(&order).map_err(|error| VmError::File {

@@ -17,7 +17,7 @@ use crate::live::interrupt::{Interrupt, LOOK};
 /// The program, in Debian's package `qemu-system-x86`.
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
-/// One processor by translation has a clock that counts its instructions, two nanoseconds each, and that skips what it sleeps. A guest that is thirty times
+/// One processor by translation has a clock that counts its instructions, two nanoseconds each, and that skips what it sleeps. A guest that is many times
 /// slower than its host then does not notice, however busy the host is: no load comes late in its own time. QEMU has this for one processor only.
 const COUNTED: &str = "shift=1,sleep=off";
 
