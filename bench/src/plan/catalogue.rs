@@ -58,6 +58,7 @@ const LIST: &[Embedded] = embed![
     "nodeport-range-overlap",
     "enfile-system",
     "neigh-overflow",
+    "tcp-mem",
 ];
 
 /// Every embedded scenario, the default first.
