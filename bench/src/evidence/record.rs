@@ -174,6 +174,9 @@ pub struct ProcessEvidence {
     pub cpu_ns: Series,
     /// Time its main thread was ready to run and waited for a processor, in nanoseconds (`/proc/PID/schedstat`).
     pub runqueue_wait_ns: Series,
+    /// Inotify instances among its descriptors; counted for targets alone, and not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inotify: Option<Series>,
 }
 
 /// A source of evidence: whether it could be read, how often it was, and what reading it cost.

@@ -57,6 +57,7 @@ const LIST: &[Embedded] = embed![
     "million",
     "nodeport-range-overlap",
     "enfile-system",
+    "inotify-emfile",
     "neigh-overflow",
     "tcp-mem",
 ];

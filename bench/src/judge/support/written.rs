@@ -97,6 +97,7 @@ impl World {
                     rss_bytes: constant(9_000_000),
                     cpu_ns,
                     runqueue_wait_ns: constant(2_000_000),
+                    inotify: Some(constant(0)),
                 }],
                 host: BTreeMap::new(),
                 sources: vec![Source { name: "netstat".into(), reads: 110, ..Source::default() }],
