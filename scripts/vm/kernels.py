@@ -137,9 +137,11 @@ def main():
     unexplained = []
 
     rows, same, right = [], 0, {here: 0, there: 0}
-    for name in sorted(host.keys() | guest.keys()):
+    missing = sorted(host.keys() ^ guest.keys())
+    unexplained += [f"{name} was run on one of the two only" for name in missing]
+    for name in sorted(host.keys() & guest.keys()):
         scenario = tomllib.loads((catalogue / f"{name}.toml").read_text())
-        by_side = [{cell["id"]: cell for cell in side[name][0]["cells"]} if name in side else {} for side in (host, guest)]
+        by_side = [{cell["id"]: cell for cell in side[name][0]["cells"]} for side in (host, guest)]
         for cell in sorted(by_side[0].keys() | by_side[1].keys()):
             pair = [side.get(cell) for side in by_side]
             knobs = next(one for one in pair if one)["knobs"]
@@ -159,7 +161,7 @@ def main():
     out += [
         "## Verdicts",
         "",
-        f"{total} cells of {len(host.keys() | guest.keys())} scenarios; {same} come to the same verdict on both. As the scenario says it must be: "
+        f"{total} cells of {len(host.keys() & guest.keys())} scenarios; {same} come to the same verdict on both. As the scenario says it must be: "
         f"{right[here]} on {here}, {right[there]} on {there}.",
         "",
     ]

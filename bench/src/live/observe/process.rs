@@ -352,7 +352,8 @@ mod tests {
         assert_eq!(seen.cpu_ns.points, [(10, 50_000_000), (20, 70_000_000)]);
         assert_eq!((seen.rss_bytes.last, seen.runqueue_wait_ns.last), (50 * 4096, 33));
         assert_eq!((seen.nofile_soft.last, seen.nofile_hard.last), (1024, 20_000));
-        assert_eq!(sources.iter().map(|s| s.reads).collect::<Vec<_>>(), [2; 6]);
+        // What each descriptor is was asked once: the budget of that is small.
+        assert_eq!(sources.iter().map(|s| s.reads).collect::<Vec<_>>(), [2, 2, 2, 2, 2, 1]);
         assert_eq!(seen.inotify.map(|series| series.last), Some(0), "plain files link to nothing");
         assert!(sources.iter().all(|s| s.unavailable_because.is_none()));
     }
