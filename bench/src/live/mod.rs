@@ -18,4 +18,5 @@ pub mod process;
 mod reap;
 mod sys;
 pub mod sysctl;
+mod turns;
 pub mod worker;

@@ -34,7 +34,7 @@ pub fn main(arguments: &[String]) -> u8 {
         Some(Order::Target { place, cgroup, nofile, plan }) => {
             target::run(place.as_ref(), cgroup.as_deref(), nofile, plan, orders)
         }
-        Some(Order::Load { place, plan, shard }) => load::run(place.as_ref(), &plan, shard, orders),
+        Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
         Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
     };
     match done {
