@@ -168,6 +168,9 @@ pub struct LoadOutcome {
     /// failure that came before it. Empty for a ramp of zero: there every instant is the start, and lateness would
     /// only say how long opening took.
     pub lag: Latency,
+    /// The most attempts that one shard made within any [`crate::pace::WINDOW_NS`]; of several shards the largest. 0 in a record from before it was counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub busiest_10ms: u64,
     /// When the first attempt was made, in nanoseconds since the start of the cell; `None` when there was none.
     pub first_attempt_ns: Option<u64>,
     /// When the last attempt was made.
@@ -243,6 +246,7 @@ impl LoadOutcome {
         self.connect_latency.merge(&other.connect_latency);
         self.lag.merge(&other.lag);
         self.first_attempt_ns = earlier(self.first_attempt_ns, other.first_attempt_ns);
+        self.busiest_10ms = self.busiest_10ms.max(other.busiest_10ms);
         // `None` is below every instant, which is right for the latest.
         self.last_attempt_ns = self.last_attempt_ns.max(other.last_attempt_ns);
         self.last_established_ns = self.last_established_ns.max(other.last_established_ns);

@@ -3,6 +3,7 @@
 //! Latency and lateness both count from these instants, so they are exact: no rounding adds up over a ramp, and no
 //! refill at second boundaries makes the very bursts that a load should measure.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The intended instant of connection `i` of `n` (counted from 0) in nanoseconds since the start of the load:
@@ -25,6 +26,44 @@ pub fn intended_ns(i: u64, n: u64, ramp: Duration) -> u64 {
     let ramp_ns = u64::try_from(ramp.as_nanos()).unwrap_or(u64::MAX);
     // Both factors fit 64 bits, so the product fits 128; the quotient fits 64 for every i up to n.
     u64::try_from(u128::from(i) * u128::from(ramp_ns) / u128::from(n)).unwrap_or(u64::MAX)
+}
+
+/// The width of the window in which [`Busiest`] counts, in nanoseconds: a burst shorter than this is over before a queue of any
+/// length feels it, and a pace of 5,000 a second has 50 events in it.
+pub const WINDOW_NS: u64 = 10_000_000;
+
+/// How many events fell into the fullest window of [`WINDOW_NS`], wherever it begins: the burst that a pacer makes of its own.
+///
+/// ```
+/// # use brimful_loadgen::pace::{Busiest, WINDOW_NS};
+/// let mut busiest = Busiest::default();
+/// for at_ns in [0, 1, WINDOW_NS - 1, WINDOW_NS] {
+///     busiest.event(at_ns);
+/// }
+/// assert_eq!(busiest.most(), 3);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Busiest {
+    /// Events of the window that ends with the last one.
+    recent: VecDeque<u64>,
+    most: u64,
+}
+
+impl Busiest {
+    /// An event at this instant, in nanoseconds of any clock; events come in order of time.
+    pub fn event(&mut self, at_ns: u64) {
+        while self.recent.front().is_some_and(|&first| at_ns.saturating_sub(first) >= WINDOW_NS) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(at_ns);
+        self.most = self.most.max(self.recent.len() as u64);
+    }
+
+    /// The most events in one window so far.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.most
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +95,17 @@ mod tests {
             let at = u128::from(intended_ns(i, n, Duration::from_nanos(ramp_ns)));
             let exact = u128::from(i) * u128::from(ramp_ns);
             prop_assert!(at * u128::from(n) <= exact && exact - at * u128::from(n) < u128::from(n));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_busiest_window_is_found_wherever_it_begins(gaps in proptest::collection::vec(0_u64..4_000_000, 0..200)) {
+            let instants: Vec<u64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let mut busiest = Busiest::default();
+            instants.iter().for_each(|&at| busiest.event(at));
+            let within = |from: &u64| instants.iter().filter(|&at| (*from..from + WINDOW_NS).contains(at)).count() as u64;
+            prop_assert_eq!(busiest.most(), instants.iter().map(within).max().unwrap_or(0));
         }
     }
 

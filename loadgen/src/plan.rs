@@ -156,6 +156,18 @@ pub struct LoadPlan {
     pub seed: u64,
 }
 
+impl LoadPlan {
+    /// Whether its shards open one after the other, as many at a time as there are processors: without a ramp, where there are several.
+    ///
+    /// As many processes that open as there are processors open as fast as the machine can. More of them take turns on the processors all
+    /// the same, and together fill the server's queues meanwhile: a SYN that is dropped there comes again after a second, and
+    /// the end of the load waits for it.
+    #[must_use]
+    pub fn opens_in_turns(&self) -> bool {
+        self.ramp.is_zero() && self.shards > 1
+    }
+}
+
 fn root() -> String {
     "/".to_owned()
 }

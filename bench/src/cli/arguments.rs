@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::aa::Aa;
+use super::behaviour::Conduct;
 use super::compare::Compare;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
@@ -271,7 +272,8 @@ pub(super) struct Consent {
 #[command(after_help = "\
 Examples:
   brimful load 127.0.0.1:23380 --connections 12000 --ramp 3s --hold 1m
-  brimful load 127.0.0.1:23380 --source kernel --ramp 0s")]
+  brimful load 127.0.0.1:23380 --source kernel --ramp 0s
+  brimful load 127.0.0.1:23380 --behaviour heartbeat --heartbeat-interval 5s --reconnect jittered")]
 pub(super) struct Load {
     /// The server: on loopback, or one that consents (docs/consent.md)
     pub(super) address: SocketAddr,
@@ -287,6 +289,8 @@ pub(super) struct Load {
     /// Who names the source ports: auto, kernel
     #[arg(long, default_value = "auto", value_parser = word::<crate::plan::cell::SourceChoice>)]
     pub(super) source: crate::plan::cell::SourceChoice,
+    #[command(flatten)]
+    pub(super) conduct: Conduct,
     /// Open only this generator's share of the connections, such as 0/4: the first of four generators
     #[arg(long, value_name = "INDEX/OF", value_parser = share)]
     pub(super) share: Option<(u32, u32)>,
@@ -384,7 +388,8 @@ fn share(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
-fn above_zero(text: &str) -> Result<Duration, String> {
+/// A duration that is not zero.
+pub(super) fn above_zero(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.is_zero() => Err("must be above zero".to_owned()),
         Ok(duration) => Ok(duration),
@@ -403,7 +408,7 @@ fn nofile(text: &str) -> Result<brimful_target::limits::Nofile, String> {
 }
 
 /// Reads one of the words of a closed set as scenario files write them.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 

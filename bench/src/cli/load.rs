@@ -2,12 +2,14 @@
 
 use brimful_loadgen::address::capacity;
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources, shards_needed, share_of};
+use brimful_loadgen::plan::{LoadPlan, Sources, open_at_once, shards_needed, share_of};
 
 use super::arguments::{Format, Load};
+use super::behaviour::Conducted;
 use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
+use crate::judge::report::{LoadReport, talk};
 use crate::live::interrupt::Interrupt;
 use crate::live::{alone, machine};
 use crate::plan::cell::SourceChoice;
@@ -23,22 +25,24 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
     };
     let leave = consent::ask(options.address, intent)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
+    let Conducted { behaviour, comeback, path } = options.conduct.read()?;
+    let wanted = connections.saturating_mul(1 + comeback.more_sources());
     let plan = LoadPlan {
         connections,
-        shards: shards_needed(connections, machine.nofile_hard),
+        shards: shards_needed(open_at_once(connections, options.ramp, behaviour), machine.nofile_hard),
         ramp: options.ramp,
-        behaviour: Behaviour::Idle,
+        behaviour,
         sources: match options.source {
             SourceChoice::Auto => match leave {
-                Leave::Loopback => topology::host_sources(options.address, connections),
+                Leave::Loopback => topology::host_sources(options.address, wanted),
                 Leave::Given { local, .. } => topology::own_sources(local),
             },
             SourceChoice::Kernel => Sources::Kernel,
         },
         destinations: vec![options.address],
-        comeback: Comeback::default(),
-        path: "/".to_owned(),
-        seed: 0,
+        comeback,
+        path,
+        seed: options.conduct.seed,
     };
     refuse_beyond(&plan)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
@@ -94,6 +98,9 @@ fn summary(outcome: &LoadOutcome) -> String {
     if outcome.lag.count() > 0 {
         let (p99, max) = (ms(outcome.lag.quantile(0.99)), ms(outcome.lag.max()));
         text.push_str(&format!("lateness: p99 {p99:.3} ms, max {max:.3} ms\n"));
+    }
+    if let Some(words) = talk::words(&LoadReport::of(outcome)) {
+        text.push_str(&format!("{words}\n"));
     }
     for failure in &outcome.failures {
         let phase = serde_json::to_value(failure.phase).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod aa;
 mod arguments;
+mod behaviour;
 mod check;
 mod compare;
 mod consent;

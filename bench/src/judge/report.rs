@@ -26,10 +26,12 @@ mod rows;
 mod schema_tests;
 mod stats;
 mod table;
+pub(crate) mod talk;
 pub mod text;
 mod told;
 
 pub use stats::{At, ErrorCount, Lag, LatencySummary, LoadReport, ProbeReport, Quantiles};
+pub use talk::{HeartbeatReport, ReconnectReport};
 
 /// The version of the form of `report.json`. A reader refuses a higher one.
 pub const SCHEMA_VERSION: u32 = 1;

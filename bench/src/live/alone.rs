@@ -10,8 +10,10 @@ use brimful_target::clock::monotonic_ns;
 
 use super::cell::sum;
 use super::interrupt::{Interrupt, LOOK};
+use super::machine;
 use super::message::{Failed, Order, Said, Tell};
 use super::process::{Heard, Key, START_LEAD_NS, Worker};
+use super::turns::Turns;
 use crate::evidence::record::Role;
 
 /// Opens a load, holds it for `duration` from its first intended instant or until a signal, and returns what it came to.
@@ -28,11 +30,12 @@ pub fn load(
     let (mouth, ear) = channel();
     let mut shards = BTreeMap::new();
     for shard in 0..plan.shards {
-        let order = Order::Load { place: None, plan: plan.clone(), shard };
+        let order = Order::Load { place: None, plan: plan.clone(), shard, in_turn: plan.opens_in_turns() };
         let worker = Worker::start(Key { role: Role::Load, shard }, &order, mouth.clone())
             .map_err(|error| failed(format!("cannot start a worker process: {error}")))?;
         shards.insert(shard, worker);
     }
+    let mut turns = Turns::new(plan, machine::cpus());
     let mut waiting = shards.len();
     let mut points: BTreeMap<u32, LoadPoint> = BTreeMap::new();
     let mut outcome = LoadOutcome::default();
@@ -63,10 +66,13 @@ pub fn load(
                     for worker in shards.values_mut() {
                         worker.tell(&Tell::Start { t0_ns }).ok();
                     }
+                    open_in_turn(&mut turns, &mut shards);
                 }
             }
             Heard::Said(Said::Point(point)) => {
                 points.insert(key.shard, point);
+                turns.attempted(key.shard, point.attempted);
+                open_in_turn(&mut turns, &mut shards);
                 show(sum(points.values()));
             }
             Heard::Said(Said::LoadDone(shard)) => {
@@ -91,4 +97,14 @@ pub fn load(
         worker.kill();
     }
     Ok(outcome)
+}
+
+/// Tells those shards to open whose turn has come.
+fn open_in_turn(turns: &mut Turns, shards: &mut BTreeMap<u32, Worker>) {
+    for shard in turns.due() {
+        if let Some(worker) = shards.get_mut(&shard) {
+            // One that has ended is heard of through its closed output.
+            worker.tell(&Tell::Open).ok();
+        }
+    }
 }

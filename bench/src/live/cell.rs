@@ -13,12 +13,14 @@ use brimful_target::{Outcome as TargetOutcome, Ready};
 
 use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};
+use super::machine;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
 use super::sysctl::{Reading, SysctlError};
+use super::turns::Turns;
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
@@ -182,6 +184,8 @@ struct Stage<'a> {
     points: BTreeMap<u32, LoadPoint>,
     /// Workers asked for their account that have not given it.
     awaited: BTreeSet<Key>,
+    /// Whose turn it is to open.
+    turns: Option<Turns>,
     t0_ns: u64,
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
@@ -200,6 +204,7 @@ impl<'a> Stage<'a> {
             ear,
             points: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            turns: None,
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
@@ -266,9 +271,11 @@ impl<'a> Stage<'a> {
             self.add(Role::Target, shard, &order)?;
         }
         for shard in 0..layout.load.shards {
-            let order = Order::Load { place: client, plan: layout.load.clone(), shard };
+            let order =
+                Order::Load { place: client, plan: layout.load.clone(), shard, in_turn: layout.load.opens_in_turns() };
             self.add(Role::Load, shard, &order)?;
         }
+        self.turns = Some(Turns::new(&layout.load, machine::cpus()));
         let until = Some(cell.duration());
         let (place, nofile, plan) = (client, cell.probe.nofile, layout.probe.clone());
         self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
@@ -300,7 +307,18 @@ impl<'a> Stage<'a> {
             // One that has just died says so through its closed output.
             worker.tell(&Tell::Start { t0_ns }).ok();
         }
+        self.open_in_turn();
         Ok(t0_ns)
+    }
+
+    /// Tells those shards of the load to open whose turn has come.
+    fn open_in_turn(&mut self) {
+        for shard in self.turns.as_mut().map(Turns::due).unwrap_or_default() {
+            if let Some(worker) = self.workers.get_mut(&Key { role: Role::Load, shard }) {
+                // One that has ended is heard of through its closed output.
+                worker.tell(&Tell::Open).ok();
+            }
+        }
     }
 
     /// Listens until the hold and the health check are over, or a signal comes.
@@ -337,6 +355,10 @@ impl<'a> Stage<'a> {
                 }
                 Heard::Said(Said::Point(point)) => {
                     self.points.insert(key.shard, point);
+                    if let Some(turns) = &mut self.turns {
+                        turns.attempted(key.shard, point.attempted);
+                    }
+                    self.open_in_turn();
                     show(Live::Load(sum(self.points.values())));
                 }
                 Heard::Said(Said::Glance(glance)) => show(Live::Table(glance)),

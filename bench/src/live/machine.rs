@@ -55,7 +55,8 @@ fn conntrack_max() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?.trim().parse().ok()
 }
 
-fn cpus() -> u32 {
+/// Processors that this process may use, at least 1.
+pub(super) fn cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 

@@ -53,6 +53,8 @@ pub enum Order {
         plan: LoadPlan,
         /// Which shard of it.
         shard: u32,
+        /// Whether it opens nothing before it is told [`Tell::Open`].
+        in_turn: bool,
     },
     /// Be the health check.
     Probe {
@@ -107,6 +109,8 @@ pub enum Tell {
         /// Its process id.
         pid: u32,
     },
+    /// To a shard of the load that waits for it: your turn to open has come.
+    Open,
     /// To the load: open no more connections, and go on with those there are.
     Enough,
     /// Finish, give account, end.

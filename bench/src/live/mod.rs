@@ -19,5 +19,6 @@ pub mod process;
 mod reap;
 mod sys;
 pub mod sysctl;
+mod turns;
 pub mod vm;
 pub mod worker;

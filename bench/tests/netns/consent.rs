@@ -200,6 +200,7 @@ fn half_open_load_cannot_be_asked_for_outside_a_sandbox() {
         place: None,
         plan: plan(Path::Veth, 1, brimful_loadgen::plan::Behaviour::HalfOpen, [10, 88, 64, 1].into()),
         shard: 0,
+        in_turn: false,
     };
     let me = std::process::id().to_string();
     let mut worker = Command::new(super::support::BRIMFUL)

@@ -278,7 +278,7 @@ impl Stage {
             Role::Target,
             Order::Target { place: self.server, cgroup, nofile: None, ordinary: false, plan: target },
         );
-        let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0 });
+        let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0, in_turn: false });
         let until = Some(length);
         let mut probe =
             actor(Role::Probe, Order::Probe { place: self.client, nofile: probe_nofile, plan: probe, until });

@@ -125,7 +125,7 @@ pub enum Word {
 /// Opens the connections of one shard and holds them until the schedule ends or `stop` becomes ready: readable,
 /// hung up or in error, as a pipe does when its writer says a word or dies. Nothing is read from `stop`.
 ///
-/// `on_point` is called about every 100 ms, and once at the end; it runs between two system calls of the load, so
+/// `on_point` is called about every 100 ms, when the last planned connection was attempted, and once at the end; it runs between two system calls of the load, so
 /// it should be brief. Stopping within the ramp leaves `attempted` below `requested`.
 ///
 /// A failure in the phase `connect` makes a half-open connection begin anew; one of the generator's own (`socket`,

@@ -5,6 +5,7 @@ use brimful_target::errno;
 use super::talk::Answered;
 use super::timeline::Timeline;
 use crate::outcome::{LoadOutcome, LoadPoint, Phase};
+use crate::pace::Busiest;
 
 /// Counts of a running shard. All instants are nanoseconds since the start of the cell.
 #[derive(Debug)]
@@ -12,18 +13,21 @@ pub(super) struct Tally {
     outcome: LoadOutcome,
     failed: u64,
     timeline: Timeline,
+    busiest: Busiest,
 }
 
 impl Tally {
     /// The books of a shard that is to open `requested` connections.
     pub(super) fn new(requested: u64) -> Self {
-        Self { outcome: LoadOutcome { requested, ..LoadOutcome::default() }, failed: 0, timeline: Timeline::new() }
+        let outcome = LoadOutcome { requested, ..LoadOutcome::default() };
+        Self { outcome, failed: 0, timeline: Timeline::new(), busiest: Busiest::default() }
     }
 
     /// An attempt was begun at `at_ns`; it is pending until it is established or refused.
     pub(super) fn attempted(&mut self, at_ns: u64, late_ns: Option<u64>) {
         self.outcome.attempted += 1;
         self.outcome.pending += 1;
+        self.busiest.event(at_ns);
         self.outcome.first_attempt_ns.get_or_insert(at_ns);
         self.outcome.last_attempt_ns = Some(at_ns);
         if let Some(late_ns) = late_ns {
@@ -148,7 +152,7 @@ impl Tally {
     pub(super) fn close(self, at_ns: u64) -> (LoadOutcome, LoadPoint) {
         let end = self.point(at_ns);
         let timeline = self.timeline.close(end);
-        (LoadOutcome { timeline, ..self.outcome }, end)
+        (LoadOutcome { timeline, busiest_10ms: self.busiest.most(), ..self.outcome }, end)
     }
 
     fn point(&self, at_ns: u64) -> LoadPoint {

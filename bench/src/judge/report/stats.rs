@@ -8,6 +8,7 @@ use brimful_loadgen::probe::{ProbePlan, Sample, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::super::words::{nanos, outcome_name};
+use super::talk::{HeartbeatReport, ReconnectReport};
 
 /// A quantile in nanoseconds: a plain number, or `{"at_least_ns": T}` where its rank falls among the probes that were never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +135,25 @@ pub struct LoadReport {
     pub rate_per_s: Option<f64>,
     /// How late the attempts were.
     pub lag_ns: Lag,
+    /// The most attempts that one process of the load made within any 10 ms; absent in a report from before it was counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub busiest_10ms: u64,
     /// Handshakes completed: from `connect(2)` to established.
     pub connect_latency_ns: LatencySummary,
+    /// What came of the heartbeats; absent for a load without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeats: Option<HeartbeatReport>,
+    /// What came of connections that were to come back; absent where none did or tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnects: Option<ReconnectReport>,
+    /// Bytes that slow readers have read; absent for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl ProbeReport {
@@ -162,7 +180,6 @@ impl ProbeReport {
 impl LoadReport {
     pub(crate) fn of(outcome: &LoadOutcome) -> Self {
         let span = outcome.last_attempt_ns.zip(outcome.first_attempt_ns).and_then(|(l, f)| l.checked_sub(f));
-        let connect = &outcome.connect_latency;
         Self {
             requested: outcome.requested,
             attempted: outcome.attempted,
@@ -178,11 +195,11 @@ impl LoadReport {
                 .collect(),
             rate_per_s: span.filter(|&ns| ns > 0).map(|ns| (outcome.attempted as f64 * 1e9 / ns as f64).round()),
             lag_ns: Lag { p99: outcome.lag.quantile(0.99) },
-            connect_latency_ns: LatencySummary {
-                p50: connect.quantile(0.5),
-                p99: connect.quantile(0.99),
-                max: connect.max(),
-            },
+            busiest_10ms: outcome.busiest_10ms,
+            connect_latency_ns: LatencySummary::of(&outcome.connect_latency),
+            heartbeats: HeartbeatReport::of(outcome),
+            reconnects: ReconnectReport::of(outcome),
+            read_bytes: outcome.read_bytes,
         }
     }
 }

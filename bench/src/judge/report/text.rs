@@ -43,6 +43,7 @@ pub fn render(report: &Report, look: Look) -> String {
     for told in told::causes(&report.cells) {
         page.cause(&told);
     }
+    page.list("What the connections did", &told::talk(report));
     page.list("Notes", &told::notes(report));
     page.out
 }

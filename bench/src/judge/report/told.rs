@@ -11,7 +11,7 @@ use super::super::notes::NOT_READ_WITH_COOKIES;
 use super::super::tuning::{Paste, Ranked, Tuning};
 use super::super::verdict::{Undecided, Verdict};
 use super::super::words::{counted, listed};
-use super::{CellReport, Report};
+use super::{CellReport, Report, talk};
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 use crate::plan::knob::lookup;
 
@@ -167,6 +167,11 @@ pub(crate) fn paste(paste: &Paste) -> String {
 pub(crate) fn predictions(report: &Report) -> Vec<String> {
     let words = report.cells.iter().filter_map(|cell| cell.prediction.as_ref()).map(|foretold| foretold.words());
     tallied(words).into_iter().map(|(words, n)| format!("{words}, in {}", counted(n, "cell"))).collect()
+}
+
+/// What the connections did besides being held, one line for each cell in which they did something.
+pub(crate) fn talk(report: &Report) -> Vec<String> {
+    report.cells.iter().filter_map(|cell| Some(format!("{}: {}", cell.id, talk::words(&cell.load)?))).collect()
 }
 
 /// What is ruled out, the causes that the same line excludes together: their names, and the line.

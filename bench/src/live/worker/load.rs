@@ -8,7 +8,13 @@ use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
 
-pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders: Orders) -> Result<(), Failed> {
+pub(super) fn run(
+    place: Option<&Place>,
+    plan: &LoadPlan,
+    shard: u32,
+    in_turn: bool,
+    mut orders: Orders,
+) -> Result<(), Failed> {
     match place {
         Some(place) => namespace::enter(place)?,
         // Whatever the order says: half-open load is for sandboxes, which have no way out.
@@ -20,8 +26,15 @@ pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders
     limits::raise_nofile().map_err(super::os("raise the load's own descriptor limit"))?;
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
+    let turn = if in_turn { wait_for_turn(&mut orders) } else { Turn::Opens };
+    let hold_until_ns = match turn {
+        Turn::Opens => None,
+        // Nothing is opened after the end: what comes of it is an account of nothing attempted.
+        Turn::TooLate => Some(0),
+        Turn::Abandoned => return Ok(()),
+    };
     let Some(words) = orders.readiness() else { return Ok(()) };
-    let schedule = Schedule { t0_ns, hold_until_ns: None };
+    let schedule = Schedule { t0_ns, hold_until_ns };
     let hear = || if orders.latest() == Some(Tell::Enough) { Word::Enough } else { Word::End };
     let held = hold::run_shard_hearing(plan, shard, schedule, words, hear, |point| say(&Said::Point(point)))
         .map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
@@ -31,4 +44,27 @@ pub(super) fn run(place: Option<&Place>, plan: &LoadPlan, shard: u32, mut orders
     while orders.next().is_some() {}
     std::mem::forget(held.connections);
     Ok(())
+}
+
+/// What became of a shard's turn to open.
+enum Turn {
+    /// It has come.
+    Opens,
+    /// The load ended before.
+    TooLate,
+    /// brimful is gone.
+    Abandoned,
+}
+
+fn wait_for_turn(orders: &mut Orders) -> Turn {
+    let mut enough = false;
+    loop {
+        match orders.next() {
+            Some(Tell::Open) if !enough => return Turn::Opens,
+            Some(Tell::Enough) => enough = true,
+            Some(Tell::Stop) => return Turn::TooLate,
+            Some(Tell::Open | Tell::Start { .. } | Tell::Watch { .. }) => {}
+            None => return Turn::Abandoned,
+        }
+    }
 }

@@ -35,7 +35,7 @@ pub fn main(arguments: &[String]) -> u8 {
             let born = target::Born { group: cgroup.as_deref(), nofile, ordinary };
             target::run(place.as_ref(), &born, plan, orders)
         }
-        Some(Order::Load { place, plan, shard }) => load::run(place.as_ref(), &plan, shard, orders),
+        Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
         Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
     };
     match done {

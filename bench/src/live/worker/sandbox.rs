@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use brimful_target::clock::monotonic_ns;
 use rustix::thread::gettid;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 use super::super::fault;
 use super::super::link;
 use super::super::message::{Failed, Place, Said, SandboxOrder, Tell};
 use super::super::namespace::{self, Made};
-use super::super::observe::{Observer, Side, SideName};
+use super::super::observe::{Observer, Side, SideName, cpu_ns};
 use super::super::sysctl::{self, Reading, SysctlError};
 use super::orders::{Next, Orders, say};
 use crate::plan::cell::{Path, Sandbox};
@@ -82,14 +82,14 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
             Next::Over => return,
             Next::Tell(Tell::Watch { role, shard, pid }) => observer.watch(role, shard, pid),
             Next::Tell(Tell::Start { t0_ns }) => {
-                start = Some((t0_ns, cpu_ns()));
+                start = Some((t0_ns, cpu_ns(ClockId::ProcessCPUTime)));
                 // The base line, before the first connection; the start instant is still to come.
                 observer.sample(0);
                 rounds = 1;
             }
             Next::Tell(Tell::Stop) => break,
             // Said to loads only.
-            Next::Tell(Tell::Enough) => {}
+            Next::Tell(Tell::Open | Tell::Enough) => {}
             Next::Nothing => {
                 let Some((t0, _)) = start else { continue };
                 let now = monotonic_ns();
@@ -108,8 +108,10 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
     let cpu_fraction = match start {
         Some((t0, cpu)) => {
             let wall = monotonic_ns().saturating_sub(t0);
+            // The last round is taken when nothing is measured any more, so it is no part of what the observer costs a measurement.
+            let cpu = cpu_ns(ClockId::ProcessCPUTime).saturating_sub(cpu);
             observer.sample_last(wall);
-            fraction(cpu_ns().saturating_sub(cpu), wall)
+            fraction(cpu, wall)
         }
         None => 0.0,
     };
@@ -120,11 +122,6 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run are far below 2^52")]
 fn fraction(part: u64, whole: u64) -> f64 {
     part as f64 / (whole.max(1)) as f64
-}
-
-fn cpu_ns() -> u64 {
-    let t = clock_gettime(ClockId::ProcessCPUTime);
-    t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
 }
 
 fn set_everywhere(name: &str, value: &str, client: Option<&ClientSide>) -> Result<Reading, SysctlError> {

@@ -50,6 +50,10 @@ impl<F: FnMut(LoadPoint)> Shard<'_, F> {
                 self.number += 1;
                 self.next = self.planner.of_shard(self.shard, self.number);
                 now_ns = self.open(endpoint, number, Attempt::First);
+                if self.next.is_none() {
+                    // Whoever waits for this shard to be done hears of it at once.
+                    self.take_point(now_ns);
+                }
             } else if let Some(number) = self.course.take_renewal(now_ns) {
                 // A number that was opened once has an endpoint.
                 let Some(endpoint) = self.planner.of_shard(self.shard, number) else { break };

@@ -46,6 +46,7 @@ pub fn render(report: &Report, limit: Limit<'_>) -> String {
     for told in told::causes(&report.cells) {
         page.cause(&told);
     }
+    page.list("### What the connections did", all_prose(&told::talk(report)));
     page.list("### Notes", all_prose(&told::notes(report)));
     page.piece(&format!("\n{}\n", prose(&foot(report))));
     page.end()

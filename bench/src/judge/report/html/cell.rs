@@ -9,6 +9,7 @@ use super::latency;
 use super::markup::Markup;
 use super::words::{cause_name, outcome_mark, quantile, reading, sentence};
 use super::{Detail, axis::LogAxis, detail::Spread, evidence};
+use crate::judge::report::talk;
 use crate::judge::words::{count, counted, time};
 use crate::plan::expect::CellOutcome;
 
@@ -136,6 +137,9 @@ fn settings(m: &mut Markup, cell: &CellReport) {
             m.text(&count(error.count)).raw("</td></tr>");
         }
         m.raw("</tbody></table></div>");
+    }
+    if let Some(words) = talk::words(&cell.load) {
+        m.raw("<div><h4>What the connections did</h4><p>").text(&words).raw("</p></div>");
     }
     if !cell.verdict.notes.is_empty() {
         m.raw("<div><h4>Notes</h4><ul>");
