@@ -120,6 +120,7 @@ impl Observer {
         self.states.forgive();
         self.rest.forgive();
         self.host.forgive();
+        self.processes.iter_mut().for_each(Watched::forgive);
         for side in std::iter::once(&mut self.server).chain(&mut self.client) {
             side.forgive();
         }

@@ -18,8 +18,8 @@ use crate::evidence::series::Series;
 /// What a descriptor of an inotify instance links to (`anon_inode_getfd` in `fs/notify/inotify/inotify_user.c`).
 const INOTIFY: &[u8] = b"anon_inode:inotify";
 
-/// Asking each descriptor what it is takes longer still, and only one cause wants to know: a fifth of a per cent of a core.
-const KINDS_SHARE: u64 = 500;
+/// Asking each descriptor what it is takes longer still: at most one per cent of a core again.
+const KINDS_SHARE: u64 = 100;
 
 /// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for each process.
 const COUNTING_SHARE: u64 = 100;
@@ -133,6 +133,11 @@ impl Watched {
         if rest.and_then(|()| self.read_descriptors(&files, at_ns, buffer)).is_some() {
             self.files = Some(files);
         }
+    }
+
+    /// Lets the next round ask what every descriptor is, whatever it costs.
+    pub(super) fn forgive(&mut self) {
+        self.kinds.forgive();
     }
 
     /// Whether the last round found it alive.
