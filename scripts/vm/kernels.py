@@ -180,7 +180,7 @@ def main():
     )
     out += [
         "",
-        "A connection that a full queue turned away comes back at one of these instants, so a probe of one second can be saved by the first of them on neither.",
+        "A connection that a full queue turned away comes back at one of these instants. A probe that gives up after a second sees none of them.",
         "Linux 6.5 brought the linear steps; the number of retries and the time after which the client gives up did not grow with them.",
         "",
         "## How many a queue holds",
