@@ -8,6 +8,7 @@ use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
 use crate::live::message::Failed;
+use crate::live::vm::VmError;
 use crate::plan::consent::NoConsent;
 use crate::plan::refusal::{Class, Refusal};
 use crate::plan::scenario::ScenarioError;
@@ -53,6 +54,24 @@ impl ExitStatus {
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
+    }
+
+    /// The status of a number, as from brimful in a guest; `None` for one that brimful does not give.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Done,
+            1 => Self::Bug,
+            2 => Self::Usage,
+            3 => Self::Machine,
+            4 => Self::Gate,
+            5 => Self::Inconclusive,
+            6 => Self::GeneratorBound,
+            7 => Self::Target,
+            130 => Self::Interrupted,
+            143 => Self::Terminated,
+            _ => return None,
+        })
     }
 
     /// The one to tell when both apply: 1, 2, 3, 7, 6, 4, 5, 0, and a signal before all but a bug.
@@ -178,6 +197,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A virtual machine came to nothing.
+    #[error(transparent)]
+    Vm(#[from] VmError),
     /// A signal came before there was anything to save.
     #[error("stopped by a signal")]
     Stopped(StopSignal),
@@ -222,7 +244,13 @@ impl Error {
             Self::Worker(failed) if failed.machine => ExitStatus::Machine,
             Self::Worker(_) | Self::Form(_) => ExitStatus::Bug,
             Self::Target(_) => ExitStatus::Target,
-            Self::Stopped(signal) => (*signal).into(),
+            Self::Stopped(signal) | Self::Vm(VmError::Stopped(signal)) => (*signal).into(),
+            Self::Vm(VmError::File { doing: "read", source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                ExitStatus::Usage
+            }
+            // The frames and archives are brimful's own at both ends.
+            Self::Vm(VmError::Archive(_) | VmError::Place { .. }) => ExitStatus::Bug,
+            Self::Vm(_) => ExitStatus::Machine,
         }
     }
 
@@ -248,6 +276,7 @@ impl Error {
                     .to_owned(),
             ],
             Self::Target(error) => vec![error.hint()],
+            Self::Vm(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Cell { source, .. } => match source.as_ref() {
                 CellError::Worker { failed, .. } | CellError::TargetDidNotStart { failed } => {
                     failed.hint.clone().into_iter().collect()
@@ -293,6 +322,8 @@ mod tests {
     #[test]
     fn the_numbers_are_the_documented_ones() {
         assert_eq!(ALL.map(ExitStatus::code), [1, 130, 143, 2, 3, 7, 6, 4, 5, 0]);
+        assert_eq!(ALL.map(|status| ExitStatus::from_code(status.code())), ALL.map(Some));
+        assert_eq!(ExitStatus::from_code(8), None);
     }
 
     #[test]

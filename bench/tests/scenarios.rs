@@ -121,8 +121,13 @@ fn every_cause_that_a_sandbox_can_provoke_is_the_truth_of_some_file() {
         LocalPorts,
         ProberFdLimit,
         GeneratorBound,
+        // Only in a guest.
+        FileMax,
+        NeighbourTable,
+        InotifyLimit,
     ];
-    // Of the others SynCookies is no fault, and the rest are host-wide.
+    // Of the others SynCookies is no fault, and no scenario provokes the full backlog of a processor. A want of TCP's memory
+    // fails no health check of one packet, which is what its scenario says.
     assert_eq!(found, provoked.into());
 }
 

@@ -39,7 +39,7 @@ mod wire;
 
 pub use contradiction::Contradiction;
 pub use error::TargetError;
-pub use plan::{Accept, AcceptPause, AtMax, OnEmfile, Plan};
+pub use plan::{Accept, AcceptPause, AtMax, ExtraFd, OnEmfile, Plan};
 pub use report::{Listening, Outcome, Ready};
 pub use serve::Server;
 pub use tally::Counters;

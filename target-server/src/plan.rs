@@ -25,6 +25,26 @@ pub enum OnEmfile {
     StopAccepting,
 }
 
+/// What each extra descriptor of a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtraFd {
+    /// A file, as one that is served or logged to.
+    #[default]
+    File,
+    /// An inotify instance, as of a program that follows a file for each client. A user has `fs.inotify.max_user_instances` of them,
+    /// and one more is refused with `EMFILE`, whatever the descriptor limit (`fs/notify/inotify/inotify_user.c`, `inotify_new_group`).
+    Inotify,
+}
+
+impl ExtraFd {
+    /// Whether it is what most are.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
 /// How the server takes connections from its accept queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,6 +141,9 @@ pub struct Plan {
     /// Descriptors each connection costs besides its socket (a file, an upstream connection).
     #[serde(default)]
     pub extra_fds_per_connection: u32,
+    /// What they are. A plan leaves files out, as those from before there was another kind did.
+    #[serde(default, skip_serializing_if = "ExtraFd::is_file")]
+    pub extra_fd_kind: ExtraFd,
 }
 
 /// One socket, as a server had before it could be asked for more.
@@ -151,6 +174,7 @@ impl Plan {
             on_emfile: OnEmfile::Spin,
             raise_nofile: false,
             extra_fds_per_connection: 0,
+            extra_fd_kind: ExtraFd::File,
         }
     }
 }

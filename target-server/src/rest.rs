@@ -19,7 +19,7 @@ use crate::answer::{AtOnce, at_once, converse};
 use crate::cap::Cap;
 use crate::error::TargetError;
 use crate::leak::Leak;
-use crate::plan::{AtMax, Plan};
+use crate::plan::{AtMax, ExtraFd, Plan};
 use crate::readable::readable;
 use crate::spare::spares;
 use crate::tally::Counters;
@@ -52,6 +52,7 @@ pub(crate) struct Rest {
     epoll: OwnedFd,
     slots: RefCell<Slab<Option<Connection>>>,
     extra_fds: u32,
+    extra_fd_kind: ExtraFd,
     leak: Leak,
     /// How many are allowed.
     pub(crate) cap: Cap,
@@ -71,6 +72,7 @@ impl Rest {
             epoll,
             slots: RefCell::default(),
             extra_fds: plan.extra_fds_per_connection,
+            extra_fd_kind: plan.extra_fd_kind,
             leak: Leak::new(plan.leak_one_in),
             cap: Cap::new(plan),
             answer_delay: plan.answer_delay,
@@ -103,7 +105,7 @@ impl Rest {
     }
 
     fn welcome(&self, socket: OwnedFd) {
-        match spares(self.extra_fds) {
+        match spares(self.extra_fds, self.extra_fd_kind) {
             Ok(extra) => {
                 self.lay(Connection { socket, extra, ignored: false }, WAKES);
             }

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, inotify, open};
 use rustix::io::Errno;
+
+use crate::plan::ExtraFd;
 
 /// What stands for a file or an upstream socket. Each opening is a file of its own, so it counts in `fs.file-nr` too, as a `dup(2)` would not.
 pub(crate) const SPARE_PATH: &str = "/dev/null";
@@ -14,9 +16,13 @@ pub(crate) fn spare() -> Result<OwnedFd, Errno> {
     open(SPARE_PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Opens `count` spare descriptors, or none: those opened before a failure are closed again.
-pub(crate) fn spares(count: u32) -> Result<Box<[OwnedFd]>, Errno> {
-    (0..count).map(|_| spare()).collect()
+/// Opens `count` extra descriptors of a connection, or none: those opened before a failure are closed again.
+pub(crate) fn spares(count: u32, kind: ExtraFd) -> Result<Box<[OwnedFd]>, Errno> {
+    let one = || match kind {
+        ExtraFd::File => spare(),
+        ExtraFd::Inotify => inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK),
+    };
+    (0..count).map(|_| one()).collect()
 }
 
 /// The descriptor that `on-emfile = "reserve-fd"` gives up for a moment. Both listeners share it: there is one thread.

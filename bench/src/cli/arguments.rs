@@ -64,6 +64,8 @@ pub(super) enum Command {
     Probe(Probe),
     /// Kubernetes: a scenario as plain YAML
     K8s(K8s),
+    /// Run scenarios on another kernel, in a virtual machine that lasts as long as the run
+    Vm(super::vm::arguments::Vm),
 }
 
 /// The form of an answer on standard output.
@@ -200,6 +202,9 @@ pub(super) struct Serve {
     /// Descriptors each connection costs besides its socket
     #[arg(long, default_value_t = 0)]
     pub(super) extra_fds_per_connection: u32,
+    /// What they are: file, inotify
+    #[arg(long, default_value = "file", value_parser = word::<brimful_target::ExtraFd>)]
+    pub(super) extra_fd_kind: brimful_target::ExtraFd,
     /// The descriptor limit to run with: SOFT or SOFT:HARD
     #[arg(long, value_parser = nofile)]
     pub(super) nofile: Option<brimful_target::limits::Nofile>,

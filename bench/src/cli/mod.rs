@@ -19,6 +19,7 @@ mod run;
 mod scenarios;
 mod serve;
 mod sources;
+mod vm;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -38,6 +39,9 @@ pub fn main() -> u8 {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some((_, order)) = words.split_first().filter(|(first, _)| *first == process::WORKER) {
         return worker::main(order);
+    }
+    if let Some(status) = words.split_first().and_then(|(first, rest)| vm::role(first, rest)) {
+        return status;
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -77,6 +81,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
         Command::K8s(options) => k8s::k8s(&options),
+        Command::Vm(options) => vm::vm(&options),
     }
 }
 

@@ -76,6 +76,7 @@ fn plan(options: &Serve) -> Plan {
         on_emfile: options.on_emfile,
         raise_nofile: options.raise_nofile,
         extra_fds_per_connection: options.extra_fds_per_connection,
+        extra_fd_kind: options.extra_fd_kind,
         accept: options.manners.accept,
         accept_rate: options.manners.accept_rate,
         max_connections: options.manners.max_connections,

@@ -33,6 +33,17 @@ pub struct Host {
     pub nofile_hard: u64,
     /// Whether the sandbox was made with a user namespace, because brimful lacked the privilege to do without.
     pub user_namespace: bool,
+    /// `qemu-tcg` or `qemu-kvm` in a guest of `brimful vm run`, absent elsewhere. Under `qemu-tcg` a second is not a second.
+    #[serde(default, rename = "virtual", skip_serializing_if = "Option::is_none")]
+    pub virtual_machine: Option<String>,
+}
+
+impl Host {
+    /// Whether durations mean what they mean elsewhere: not where every instruction was translated.
+    #[must_use]
+    pub fn times_mean_something(&self) -> bool {
+        self.virtual_machine.as_deref() != Some("qemu-tcg")
+    }
 }
 
 /// What a knob was asked to be, and what the kernel gave.
@@ -163,6 +174,9 @@ pub struct ProcessEvidence {
     pub cpu_ns: Series,
     /// Time its main thread was ready to run and waited for a processor, in nanoseconds (`/proc/PID/schedstat`).
     pub runqueue_wait_ns: Series,
+    /// Inotify instances among its descriptors; counted for targets alone, and not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inotify: Option<Series>,
 }
 
 /// A source of evidence: whether it could be read, how often it was, and what reading it cost.

@@ -23,7 +23,7 @@ fn leaves_open(verdict: &Verdict, cause: CauseName) -> bool {
 }
 
 /// Every truth of the catalogue with a record of it.
-const TRUTHS: [(CauseName, fn() -> Record); 28] = [
+const TRUTHS: [(CauseName, fn() -> Record); 30] = [
     (FdLimit, fd_limit),
     (FdLeak, fd_leak),
     (FdLeak, other_leak),
@@ -34,6 +34,8 @@ const TRUTHS: [(CauseName, fn() -> Record); 28] = [
     (AcceptorThrottled, starved),
     (AppConnectionCap, capped),
     (AppConnectionCap, turning_away),
+    (InotifyLimit, inotify_limit),
+    (AppConnectionCap, inotify_to_spare),
     (SlowAnswer, slow),
     (ReuseportSkew, skewed),
     (SynQueue, syn_queue),
@@ -110,7 +112,7 @@ fn no_other_name_is_given_when_evidence_is_missing() {
 fn may_be_called(truth: CauseName, named: CauseName) -> bool {
     let symptom = match truth {
         FdLeak => Some(FdLimit),
-        AcceptorThrottled | AppConnectionCap | FileMax | ReuseportSkew => Some(AcceptorStalled),
+        AcceptorThrottled | AppConnectionCap | FileMax | InotifyLimit | ReuseportSkew => Some(AcceptorStalled),
         DeferAccept => Some(SynQueue),
         _ => None,
     };
@@ -156,6 +158,7 @@ fn every_series(record: &mut Record) -> Vec<&mut Series> {
     all.extend(evidence.host.values_mut());
     for p in &mut evidence.processes {
         all.extend([&mut p.descriptors, &mut p.nofile_soft, &mut p.cpu_ns, &mut p.runqueue_wait_ns]);
+        all.extend(&mut p.inotify);
     }
     all
 }

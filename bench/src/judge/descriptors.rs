@@ -76,6 +76,7 @@ mod tests {
             rss_bytes: Series::default(),
             cpu_ns: Series::default(),
             runqueue_wait_ns: Series::default(),
+            inotify: None,
         }
     }
 

@@ -76,6 +76,12 @@ pub const fn is_latency(metric: Metric) -> bool {
     }
 }
 
+/// Whether a metric depends on how fast the machine is: then it says nothing where every instruction was translated.
+#[must_use]
+pub const fn is_timed(metric: Metric) -> bool {
+    is_latency(metric) || matches!(metric, Metric::LoadRate)
+}
+
 impl From<At> for Value {
     fn from(at: At) -> Self {
         match at {

@@ -16,6 +16,7 @@ use super::interrupt::{Interrupt, LOOK};
 use super::machine;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
+use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
 use super::sysctl::{Reading, SysctlError};
@@ -42,6 +43,9 @@ const TIMELINE_MOST: usize = 1_200;
 /// How long a sandbox may take beyond that to fill a connection-tracking table: 130,000 entries a second were measured on
 /// a machine of two processors, and 2,000,000 is the most that is tried.
 const FILL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The sysctl that an administrator's processes never meet.
+const FILE_MAX: &str = "fs.file-max";
 
 /// How often the kubelet tries a probe whose answer broke off, in one tick (`pkg/kubelet/prober/prober.go`, `maxProbeRetries`).
 const PROBE_ATTEMPTS: u32 = 3;
@@ -186,6 +190,8 @@ struct Stage<'a> {
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
+    /// What the cell changed of a guest; put back after everything else.
+    own_host: OwnHost,
 }
 
 impl<'a> Stage<'a> {
@@ -202,6 +208,7 @@ impl<'a> Stage<'a> {
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
+            own_host: OwnHost::default(),
         }
     }
 
@@ -214,7 +221,7 @@ impl<'a> Stage<'a> {
 
     /// Makes the sandbox, and says where the server and where the client goes.
     fn sandbox(&mut self, cell: &Cell, layout: &Layout) -> Result<Places, CellError> {
-        let sysctls = cell.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let sysctls = self.own_host.set(cell.sysctls.iter(), &mut self.gathered.sysctls)?;
         let target_ports = layout.ports();
         let ipv6_sources = match layout.load.sources {
             Sources::Named { first: IpAddr::V6(_), addresses, .. } => addresses,
@@ -246,7 +253,7 @@ impl<'a> Stage<'a> {
         let filling = if cell.faults.contains(&Fault::ConntrackFull) { FILL_PATIENCE } else { Duration::ZERO };
         match self.hear_within(Role::Sandbox, PATIENCE + filling)? {
             (_, Said::SandboxReady { server, client, sysctls }) => {
-                self.gathered.sysctls = sysctls.into_iter().collect::<Result<_, _>>()?;
+                self.gathered.sysctls.extend(sysctls.into_iter().collect::<Result<Vec<_>, _>>()?);
                 self.gathered.user_namespace = server.is_some_and(|place| place.user_namespace);
                 Ok((server, client))
             }
@@ -258,7 +265,9 @@ impl<'a> Stage<'a> {
     fn workers(&mut self, cell: &Cell, layout: &Layout, (server, client): Places) -> Result<(), CellError> {
         for (shard, plan) in (0..).zip(&layout.targets) {
             let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
-            let order = Order::Target { place: server, cgroup, nofile: cell.nofile, plan: plan.clone() };
+            // Elsewhere it keeps what it was started with: nothing there lets an administrator by.
+            let ordinary = cell.sysctls.contains_key(FILE_MAX);
+            let order = Order::Target { place: server, cgroup, nofile: cell.nofile, ordinary, plan: plan.clone() };
             self.add(Role::Target, shard, &order)?;
         }
         for shard in 0..layout.load.shards {

@@ -28,7 +28,7 @@ const CONNTRACK_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 pub(super) fn side(fault: &Fault) -> SideName {
     match fault {
         Fault::ConntrackFull | Fault::SynDrop { .. } | Fault::NoRouteBack => SideName::Server,
-        Fault::SynAckLoss { .. } | Fault::AckHold => SideName::Client,
+        Fault::SynAckLoss { .. } | Fault::PortsTaken { .. } | Fault::AckHold => SideName::Client,
     }
 }
 
@@ -41,6 +41,7 @@ pub(super) fn apply(fault: &Fault, path: Path, ports: &[u16]) -> Result<(), Fail
     match fault {
         Fault::SynDrop { percent } => filter(&Filter::syn_drop(ports, *percent)),
         Fault::SynAckLoss { percent } => filter(&Filter::syn_ack_loss(ports, *percent)),
+        Fault::PortsTaken { first, last } => filter(&Filter::ports_taken(ports, *first, *last)),
         Fault::AckHold => filter(&Filter::ack_hold(ports)),
         Fault::ConntrackFull => fill_conntrack(),
         Fault::NoRouteBack if path == Path::Veth => link::no_route_back(),

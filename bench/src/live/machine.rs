@@ -5,6 +5,7 @@ use std::path::Path;
 use brimful_target::limits;
 use rustix::system::uname;
 
+use super::vm;
 use crate::evidence::proc::{self, FileNr};
 use crate::evidence::record::Host;
 use crate::plan::cost::Machine;
@@ -41,7 +42,13 @@ pub fn host(machine: &Machine, user_namespace: bool) -> Host {
         memory_bytes: memory().total,
         nofile_hard: machine.nofile_hard,
         user_namespace,
+        virtual_machine: virtual_machine(),
     }
+}
+
+/// What brimful booted as the guest it is running in; `None` anywhere else, other people's virtual machines included.
+fn virtual_machine() -> Option<String> {
+    vm::of_this_process()
 }
 
 fn conntrack_max() -> Option<u64> {
@@ -78,5 +85,6 @@ pub fn missing(needs: &[Need], alone: bool) -> Option<Need> {
     needs.iter().copied().find(|need| match need {
         Need::Root => !root,
         Need::Asking => !alone,
+        Need::Vm => virtual_machine().is_none(),
     })
 }

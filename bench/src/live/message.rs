@@ -40,6 +40,8 @@ pub enum Order {
         cgroup: Option<PathBuf>,
         /// Descriptor limits to be born with.
         nofile: Option<Nofile>,
+        /// Whether it gives up `CAP_SYS_ADMIN`, which lets a process by where `fs.file-max` is met.
+        ordinary: bool,
         /// The server.
         plan: TargetPlan,
     },

@@ -29,7 +29,8 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
         return Ok(Vec::new());
     }
     let mut sysctls: Vec<(String, String)> = Vec::new();
-    for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls) {
+    // Those of the whole host are set in a guest only, and not for a trial: they would hold for brimful too.
+    for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls).filter(|(name, _)| !knob::is_host_wide(name)) {
         let pair = (name.clone(), value.clone());
         if !sysctls.contains(&pair) {
             sysctls.push(pair);

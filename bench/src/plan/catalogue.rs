@@ -55,6 +55,11 @@ const LIST: &[Embedded] = embed![
     "origin-replay",
     "null",
     "million",
+    "nodeport-range-overlap",
+    "enfile-system",
+    "inotify-emfile",
+    "neigh-overflow",
+    "tcp-mem",
 ];
 
 /// Every embedded scenario, the default first.

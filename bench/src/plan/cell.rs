@@ -29,6 +29,8 @@ pub enum Sandbox {
     /// In network namespaces made for it.
     #[default]
     Netns,
+    /// The same in a guest of `brimful vm run`, where knobs of the whole host may be varied too.
+    Vm,
     /// Right here: in the namespaces and with the limits that brimful was started with. Nothing is made and nothing is
     /// written; see [`super::host`].
     Host,

@@ -70,6 +70,8 @@ pub enum CauseName {
     NeighbourTable,
     /// The whole system is out of descriptors (`fs.file-max`).
     FileMax,
+    /// The target's user is out of inotify instances (`fs.inotify.max_user_instances`), whose error is that of the descriptor limit.
+    InotifyLimit,
     /// TCP is out of memory (`net.ipv4.tcp_mem`).
     TcpMem,
     /// The generator did not keep its plan or ran into its own limits.

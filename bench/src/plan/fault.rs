@@ -18,6 +18,14 @@ pub enum Fault {
         /// In per cent, 1 to 100.
         percent: u8,
     },
+    /// Replies to these ports of the client's are taken by somebody else before they reach its sockets, as IPVS does where
+    /// source ports are also NodePorts. A packet filter at the client stands for it.
+    PortsTaken {
+        /// The first port.
+        first: u16,
+        /// The last one, not below it.
+        last: u16,
+    },
     /// The server has no route to the client's addresses.
     NoRouteBack,
     /// A packet filter at the client holds back the handshake's final ACKs. What the client sends next, data or a FIN,
@@ -34,6 +42,7 @@ impl Fault {
             Self::ConntrackFull => "conntrack-full",
             Self::SynDrop { .. } => "syn-drop",
             Self::SynAckLoss { .. } => "synack-loss",
+            Self::PortsTaken { .. } => "ports-taken",
             Self::NoRouteBack => "no-route-back",
             Self::AckHold => "ack-hold",
         }
@@ -44,7 +53,7 @@ impl Fault {
     pub fn needs_veth(&self) -> bool {
         match self {
             Self::ConntrackFull | Self::SynDrop { .. } => false,
-            Self::SynAckLoss { .. } | Self::NoRouteBack | Self::AckHold => true,
+            Self::SynAckLoss { .. } | Self::PortsTaken { .. } | Self::NoRouteBack | Self::AckHold => true,
         }
     }
 }

@@ -12,6 +12,8 @@ pub enum Need {
     Root,
     /// To be named alone: it is so large that nobody should meet it among others.
     Asking,
+    /// A guest of `brimful vm run`: the scenario turns knobs of the whole host. Said by `topology.sandbox`.
+    Vm,
 }
 
 /// Words of `needs`.
@@ -24,6 +26,17 @@ impl Need {
         match self {
             Self::Root => "it needs root, which brimful does not have here",
             Self::Asking => "it is large, and run only when it is named alone",
+            Self::Vm => "it needs a VM",
+        }
+    }
+
+    /// What to type instead.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Root => "run brimful as root",
+            Self::Asking => "name it alone: brimful run SCENARIO",
+            Self::Vm => "brimful vm run SCENARIO --kernel BZIMAGE --modules DIR; scripts/vm/kernel gets both",
         }
     }
 }
@@ -33,6 +46,7 @@ impl fmt::Display for Need {
         f.pad(match self {
             Self::Root => "root",
             Self::Asking => "asking",
+            Self::Vm => "vm",
         })
     }
 }

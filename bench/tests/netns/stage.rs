@@ -274,7 +274,10 @@ impl Stage {
     pub(super) fn play(mut self, play: Play) -> Account {
         let actor = |role, order: Order| Actor::start(self.who, &self.binary, role, &order);
         let Play { target, cgroup, load, probe, probe_nofile, length } = play;
-        let mut target = actor(Role::Target, Order::Target { place: self.server, cgroup, nofile: None, plan: target });
+        let mut target = actor(
+            Role::Target,
+            Order::Target { place: self.server, cgroup, nofile: None, ordinary: false, plan: target },
+        );
         let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0, in_turn: false });
         let until = Some(length);
         let mut probe =

@@ -88,10 +88,7 @@ fn wish(options: &Options) -> Result<Wish, Error> {
 }
 
 pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
-    Refusal::machine(
-        format!("`{}` cannot run here, because {}", source.scenario.name, need.because()),
-        "run brimful as root",
-    )
+    Refusal::machine(format!("`{}` cannot run here, because {}", source.scenario.name, need.because()), need.hint())
 }
 
 /// Where what is done with the scenario of this name goes: below `out` in a folder of its own when there are several; without one, into a new

@@ -217,6 +217,12 @@ impl Session<'_> {
                 "{repeated} attempt(s) were void and were repeated; they are kept in the cells' void folders"
             ));
         }
+        if !self.host().times_mean_something() {
+            notes.push(
+                "run in a virtual machine under QEMU's TCG: the verdicts hold, the durations are not comparable with any other run's"
+                    .to_owned(),
+            );
+        }
         let info = RunInfo {
             scenario: scenario.name.clone(),
             question: scenario.question.clone(),

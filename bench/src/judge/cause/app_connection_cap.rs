@@ -12,6 +12,7 @@ use super::super::descriptors::Descriptors;
 use super::super::spans::min_between;
 use super::super::view::View;
 use super::super::words::{count, time};
+use super::inotify_limit::{self, Stand};
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine, fd_limit, lost};
 
@@ -59,7 +60,18 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             "it was out of descriptors, so no cap of its own was met",
         ));
     }
+    let instances = inotify_limit::stand(view);
+    if let Stand::Met(instances) = instances {
+        return Finding::Excluded(ProofLine::new(
+            instances.name,
+            instances.fullest,
+            "it was out of inotify instances, so no cap of its own was met",
+        ));
+    }
     match sign(view) {
+        Some((_, Sign::TurnsAway | Sign::WaitsAtRoundNumber)) if matches!(instances, Stand::Unread) => {
+            open("it takes no more, but its inotify instances were not read: their limit looks the same".into())
+        }
         Some((plateau, Sign::TurnsAway | Sign::WaitsAtRoundNumber)) => {
             Finding::Shown { proof: proof(view, target, &plateau), why: None }
         }

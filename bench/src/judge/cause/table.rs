@@ -5,7 +5,7 @@
 //!    queue and a standstill behind. Then a missing listener.
 //! 3. What the path loses. Each row counts only probes whose own listener had room and dropped nothing, or that share their fate with other
 //!    listeners; so it comes before the queues without ever taking a probe from a full one. What has a counter of its own comes before what is inferred.
-//! 4. Why accepting is slow, before the standstill it leads to, and the standstill before the too small queue: a larger queue before
+//! 4. Why accepting is slow, the limit that can be read before the program's own that cannot, before the standstill it leads to, and the standstill before the too small queue: a larger queue before
 //!    an acceptor that stands still only lets clients wait longer.
 //! 5. The SYN queue, what fills it before the queue itself.
 //! 6. What happens after a connection was accepted, last because everything before it must be excluded first.
@@ -13,14 +13,14 @@
 use super::super::cure;
 use super::{
     Row, accept_queue, acceptor_stalled, acceptor_throttled, app_connection_cap, conntrack_full, defer_accept, fd_leak,
-    fd_limit, file_max, generator_bound, local_ports, neighbour_table, no_listener, no_route_back, packet_filter,
-    prober_fd_limit, return_path, reuseport_skew, slow_answer, softirq_backlog, syn_cookies, syn_queue, tcp_mem,
-    three_quarter_rule,
+    fd_limit, file_max, generator_bound, inotify_limit, local_ports, neighbour_table, no_listener, no_route_back,
+    packet_filter, prober_fd_limit, return_path, reuseport_skew, slow_answer, softirq_backlog, syn_cookies, syn_queue,
+    tcp_mem, three_quarter_rule,
 };
 use crate::plan::expect::CauseName;
 
 /// Every cause brimful can name, in the order of precedence.
-pub static TABLE: [Row; 24] = [
+pub static TABLE: [Row; 25] = [
     Row {
         name: CauseName::GeneratorBound,
         words: "the generator did not keep its plan, so the cell says nothing about the target",
@@ -140,6 +140,14 @@ pub static TABLE: [Row; 24] = [
         excluded_by: "processor time while probes failed",
         look: acceptor_throttled::look,
         cure: cure::program::processor,
+    },
+    Row {
+        name: CauseName::InotifyLimit,
+        words: "the target's user is out of inotify instances, though the process has descriptors left",
+        shown_by: "as many inotify instances as fs.inotify.max_user_instances allows while probes are turned away or wait",
+        excluded_by: "inotify instances to spare, or probes that were neither turned away nor left to wait",
+        look: inotify_limit::look,
+        cure: cure::node::inotify,
     },
     Row {
         name: CauseName::AppConnectionCap,

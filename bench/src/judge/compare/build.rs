@@ -51,7 +51,8 @@ pub fn compare(base: &Side<'_>, head: &Side<'_>, rules: &Gate, question: Questio
     }
     let metrics = rules.tested();
     let family = family(common.len(), &metrics);
-    let mut cells: Vec<CellComparison> = common.iter().map(|cell| of_cell(cell, rules, &metrics)).collect();
+    let timed = [base, head].iter().all(|side| side.report.host.times_mean_something());
+    let mut cells: Vec<CellComparison> = common.iter().map(|cell| of_cell(cell, rules, &metrics, timed)).collect();
     conclude(&mut cells, &family, question);
     let absent = |ids: &mut dyn Iterator<Item = &str>, there: &[(&str, &CellReport)]| -> Vec<String> {
         let mut absent: Vec<String> = Vec::new();
@@ -103,18 +104,18 @@ fn blocks(common: &[Common<'_>]) -> u32 {
     common.iter().map(shared).max().unwrap_or(0)
 }
 
-fn of_cell(&(id, a, b): &Common<'_>, rules: &Gate, metrics: &[Metric]) -> CellComparison {
+fn of_cell(&(id, a, b): &Common<'_>, rules: &Gate, metrics: &[Metric], timed: bool) -> CellComparison {
     let seen = |cell: &CellReport| Seen { outcome: cell.outcome, cause: cell.verdict.cause };
     CellComparison {
         id: id.to_owned(),
         base: seen(a),
         head: seen(b),
-        metrics: metrics.iter().map(|&metric| of_metric(metric, a, b, rules.tolerance_of(metric))).collect(),
+        metrics: metrics.iter().map(|&metric| of_metric(metric, a, b, rules.tolerance_of(metric), timed)).collect(),
     }
 }
 
 /// Values, effect and raw p; the answer waits for the whole family.
-fn of_metric(metric: Metric, a: &CellReport, b: &CellReport, tolerance: f64) -> MetricComparison {
+fn of_metric(metric: Metric, a: &CellReport, b: &CellReport, tolerance: f64, timed: bool) -> MetricComparison {
     let (of_base, of_head) = (metric::by_block(metric, a), metric::by_block(metric, b));
     let mut numbers: Vec<u32> = of_base.keys().chain(of_head.keys()).copied().collect();
     numbers.sort_unstable();
@@ -122,7 +123,10 @@ fn of_metric(metric: Metric, a: &CellReport, b: &CellReport, tolerance: f64) -> 
     let pair = |block| Pair { block, base: of_base.get(&block).copied(), head: of_head.get(&block).copied() };
     let blocks: Vec<Pair> = numbers.into_iter().map(pair).collect();
     let whole: Vec<(Value, Value)> = blocks.iter().filter_map(|pair| pair.base.zip(pair.head)).collect();
-    let refused = refusal(metric, (a.probe.timeout_ns, b.probe.timeout_ns), &whole);
+    let refused = (!timed)
+        .then(|| untimed(metric))
+        .flatten()
+        .or_else(|| refusal(metric, (a.probe.timeout_ns, b.probe.timeout_ns), &whole));
     let paired = Paired::new(if refused.is_some() { Vec::new() } else { differences(metric, &whole) });
     let too_few = (paired.blocks() as u32) < LEAST_BLOCKS;
     let few = Reason::TooFewBlocks { blocks: paired.blocks() as u32, least: LEAST_BLOCKS };
@@ -140,6 +144,11 @@ fn of_metric(metric: Metric, a: &CellReport, b: &CellReport, tolerance: f64) -> 
         blocks_to_settle: None,
         blocks,
     }
+}
+
+/// What depends on how fast a machine is says nothing of one whose instructions were translated.
+fn untimed(metric: Metric) -> Option<Reason> {
+    metric::is_timed(metric).then_some(Reason::Translated)
 }
 
 fn refusal(metric: Metric, timeouts: (u64, u64), pairs: &[(Value, Value)]) -> Option<Reason> {

@@ -102,7 +102,7 @@ fn of_runs(a: &Report, b: &Report) -> Vec<Caveat> {
     found
 }
 
-fn of_host(host: &Host) -> [(&'static str, String); 6] {
+fn of_host(host: &Host) -> [(&'static str, String); 7] {
     [
         ("host.kernel", host.kernel.clone()),
         ("host.arch", host.arch.clone()),
@@ -111,6 +111,7 @@ fn of_host(host: &Host) -> [(&'static str, String); 6] {
         ("host.memory_bytes", format!("{:.1} GB", host.memory_bytes as f64 / 1e9)),
         ("host.nofile_hard", host.nofile_hard.to_string()),
         ("host.user_namespace", host.user_namespace.to_string()),
+        ("host.virtual", host.virtual_machine.clone().unwrap_or_else(|| "none".to_owned())),
     ]
 }
 

@@ -76,6 +76,8 @@ pub enum Reason {
         /// The second's.
         head_ns: u64,
     },
+    /// A side was run in a guest under TCG, whose times are not those of any machine.
+    Translated,
     /// There is no block in which both sides have a value.
     NoPairs,
     /// Fewer blocks than any answer takes.

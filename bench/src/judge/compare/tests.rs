@@ -201,6 +201,26 @@ fn latencies_under_different_time_outs_are_refused() {
 }
 
 #[test]
+fn durations_of_a_translated_guest_are_refused() {
+    let run = |virtual_machine: Option<&str>, salt| {
+        let mut run = report(vec![cell("a=1", &noisy(12, 1.0, salt))]);
+        run.host.virtual_machine = virtual_machine.map(str::to_owned);
+        run
+    };
+    let rules = Gate { metrics: Metric::ALL.to_vec(), ..Gate::default() };
+    for (name, refused) in [("qemu-tcg", true), ("qemu-kvm", false)] {
+        let (base, head) = (run(None, 1), run(Some(name), 2));
+        let both = compare(&Side::run("base", &base), &Side::run("head", &head), &rules, Question::Worse).unwrap();
+        for metric in &both.cells[0].metrics {
+            let timed = metric.metric.name().starts_with("latency.") || metric.metric == Metric::LoadRate;
+            assert_eq!(metric.reason == Some(Reason::Translated), refused && timed, "{name}: {}", metric.metric);
+        }
+        let told = |c: &Caveat| matches!(c, Caveat::Run { what, head, .. } if what == "host.virtual" && head == name);
+        assert!(both.caveats.iter().any(told), "{:?}", both.caveats);
+    }
+}
+
+#[test]
 fn missing_cells_fail_and_new_ones_are_listed() {
     let both = of_arms(
         vec![("a=1", noisy(12, 1.0, 1)), ("a=2", noisy(12, 1.0, 1))],

@@ -141,6 +141,7 @@ pub(crate) fn because(comparison: &MetricComparison) -> Option<String> {
         Reason::OtherTimeout { base_ns, head_ns } => {
             format!("the probes had different time-outs, {} and {}", short_time(base_ns), short_time(head_ns))
         }
+        Reason::Translated => "a side was run under QEMU's TCG, where a duration means nothing".to_owned(),
         Reason::NoPairs => "there is no block in which both sides have a value".to_owned(),
         Reason::TooFewBlocks { blocks, least } => {
             format!("{blocks} of the {least} blocks that any answer takes")

@@ -118,6 +118,15 @@ pub(crate) fn files(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     ))
 }
 
+/// More inotify instances for each user.
+pub(crate) fn inotify(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(node_sysctl(
+        "fs.inotify.max_user_instances",
+        view.host("fs.inotify.max_user_instances").map(|s| s.last),
+        "the limit of each user of the host, not of the process: \"too many open files\" speaks of inotify here".into(),
+    ))
+}
+
 /// More memory for TCP.
 pub(crate) fn tcp_memory(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(node_sysctl(

@@ -1,5 +1,7 @@
 //! Absolute ceilings: what a metric may not pass in any block, whatever a baseline does. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::compare::{Answer, Chosen, Refused, Side};
@@ -49,14 +51,16 @@ pub(crate) fn ceilings(side: &Side<'_>, rules: &Gate) -> Result<Held, Refused> {
     if cells.is_empty() && not_run.is_empty() {
         return Err(Refused::NoCellFits { glob: rules.cells.clone().unwrap_or_default(), known });
     }
+    let timed = side.report.host.times_mean_something();
     let of_cell = |(id, cell): &(&str, &CellReport)| -> Vec<CeilingAnswer> {
-        rules.ceiling.iter().map(|(&metric, &ceiling)| of(id, cell, metric, ceiling)).collect()
+        rules.ceiling.iter().map(|(&metric, &ceiling)| of(id, cell, metric, ceiling, timed)).collect()
     };
     Ok(Held { ceilings: cells.iter().flat_map(of_cell).collect(), not_run })
 }
 
-fn of(id: &str, cell: &CellReport, metric: Metric, ceiling: f64) -> CeilingAnswer {
-    let values = metric::by_block(metric, cell);
+fn of(id: &str, cell: &CellReport, metric: Metric, ceiling: f64, timed: bool) -> CeilingAnswer {
+    // Durations of a guest under TCG are no values: nothing can be known of the ceiling.
+    let values = if timed || !metric::is_timed(metric) { metric::by_block(metric, cell) } else { BTreeMap::new() };
     let answers: Vec<Answer> = values.values().map(|&value| one(metric, value, ceiling)).collect();
     let size = |value: Value| match value {
         // Of what is known from below only, nothing worse can be known.

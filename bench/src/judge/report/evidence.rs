@@ -68,5 +68,8 @@ impl Flat {
         ] {
             self.put(format!("{role}.{}.{what}", p.shard), series);
         }
+        if let Some(series) = &p.inotify {
+            self.put(format!("{role}.{}.inotify", p.shard), series);
+        }
     }
 }

@@ -258,6 +258,21 @@ pub(crate) fn turning_away() -> Record {
     World { cap: Some((1_101, true)), ..World::default() }.record()
 }
 
+/// As many inotify instances as the user may have, one for each connection: more are closed at once.
+pub(crate) fn inotify_limit() -> Record {
+    let mut record = turning_away();
+    host(&mut record, "fs.inotify.max_user_instances", steady(1_101));
+    record.evidence.processes[0].inotify = Some(from_ms(1_000, 0, 1_101));
+    record
+}
+
+/// The same, with instances to spare: the program has a cap of its own.
+pub(crate) fn inotify_to_spare() -> Record {
+    let mut record = inotify_limit();
+    host(&mut record, "fs.inotify.max_user_instances", steady(1_200));
+    record
+}
+
 /// Answers take 1.2 s, whatever the load.
 pub(crate) fn slow() -> Record {
     World { connections: 500, answer_ms: 1_200, ..World::default() }.record()

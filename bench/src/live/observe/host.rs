@@ -25,6 +25,7 @@ pub(super) struct Host {
     softnet_budget: Budget,
     neighbours: [PerCpuFile; 2],
     conntrack_max: PlainFile,
+    inotify_max: PlainFile,
     target_cgroup: Option<PlainFile>,
     /// Whether the kernel would give reasons for drops: looked at once, because no verdict needs them.
     drop_reasons: PlainFile,
@@ -53,6 +54,7 @@ impl Host {
             neighbours: ["arp_cache", "ndisc_cache"]
                 .map(|name| PerCpuFile::open(name, name, &first_namespace(proc_root).join("net/stat").join(name))),
             conntrack_max: PlainFile::open("conntrack.max", &proc_root.join("sys/net/netfilter/nf_conntrack_max")),
+            inotify_max: PlainFile::open("inotify.max", &proc_root.join("sys/fs/inotify/max_user_instances")),
             target_cgroup: None,
             drop_reasons: PlainFile::open("tracepoint.skb:kfree_skb", &tracing().join("events/skb/kfree_skb/format")),
             log: NamedLog::default(),
@@ -83,6 +85,10 @@ impl Host {
             log.record(at_ns, &["nf_conntrack.max"], one_number(text)?);
             Ok(())
         });
+        self.inotify_max.sample(buffer, |text| {
+            log.record(at_ns, &["fs.inotify.max_user_instances"], one_number(text)?);
+            Ok(())
+        });
         self.drop_reasons.sample(buffer, drop_reasons);
         self.drop_reasons.file = None;
         if let Some(group) = &mut self.target_cgroup {
@@ -102,6 +108,7 @@ impl Host {
         merge(sources, self.file_nr.meter.into_source(None));
         merge(sources, self.softnet.meter.into_source(None));
         merge(sources, self.conntrack_max.meter.into_source(None));
+        merge(sources, self.inotify_max.meter.into_source(None));
         if let Some(group) = self.target_cgroup {
             merge(sources, group.meter.into_source(None));
         }

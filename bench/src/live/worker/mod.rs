@@ -31,8 +31,9 @@ pub fn main(arguments: &[String]) -> u8 {
     let done = match orders.first() {
         None => return 1,
         Some(Order::Sandbox(order)) => sandbox::run(&order, orders),
-        Some(Order::Target { place, cgroup, nofile, plan }) => {
-            target::run(place.as_ref(), cgroup.as_deref(), nofile, plan, orders)
+        Some(Order::Target { place, cgroup, nofile, ordinary, plan }) => {
+            let born = target::Born { group: cgroup.as_deref(), nofile, ordinary };
+            target::run(place.as_ref(), &born, plan, orders)
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
         Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),

@@ -6,6 +6,7 @@ use std::thread;
 
 use brimful_target::limits::{self, Nofile};
 use brimful_target::{Plan, Server, TargetError};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::cgroup;
@@ -13,22 +14,29 @@ use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
 
-pub(super) fn run(
-    place: Option<&Place>,
-    group: Option<&Path>,
-    nofile: Option<Nofile>,
-    plan: Plan,
-    mut orders: Orders,
-) -> Result<(), Failed> {
+/// What the server's process has from the beginning.
+pub(super) struct Born<'a> {
+    /// The folder of its control group.
+    pub(super) group: Option<&'a Path>,
+    /// Its descriptor limits.
+    pub(super) nofile: Option<Nofile>,
+    /// Whether it is no administrator.
+    pub(super) ordinary: bool,
+}
+
+pub(super) fn run(place: Option<&Place>, born: &Born<'_>, plan: Plan, mut orders: Orders) -> Result<(), Failed> {
     // First of all: in a user namespace the group's files would belong to somebody else.
-    if let Some(group) = group {
+    if let Some(group) = born.group {
         cgroup::enter(group)?;
     }
     if let Some(place) = place {
         namespace::enter(place)?;
     }
-    if let Some(want) = nofile {
+    if let Some(want) = born.nofile {
         give_limit(want)?;
+    }
+    if born.ordinary {
+        no_administrator()?;
     }
     // First the runtime: its descriptors are among those the server counts as its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -72,6 +80,14 @@ pub(super) fn run(
     ears.join().ok();
     std::mem::forget(server);
     Ok(())
+}
+
+/// Gives up what no server has: with `CAP_SYS_ADMIN` it would not meet `fs.file-max` (`alloc_empty_file`, `fs/file_table.c`).
+fn no_administrator() -> Result<(), Failed> {
+    let failed = |error: rustix::io::Errno| super::os("give up CAP_SYS_ADMIN")(error.into());
+    let mut sets = capabilities(None).map_err(failed)?;
+    sets.effective.remove(CapabilitySet::SYS_ADMIN);
+    set_capabilities(None, sets).map_err(failed)
 }
 
 fn give_limit(want: Nofile) -> Result<(), Failed> {

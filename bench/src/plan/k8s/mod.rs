@@ -19,7 +19,7 @@ use brimful_loadgen::address::capacity;
 use brimful_loadgen::plan::{Behaviour, LoadPlan};
 
 use self::sysctls::Split;
-use super::cell::{Cell, RampUntil};
+use super::cell::{Cell, RampUntil, Sandbox};
 use super::refusal::Refusal;
 use super::scenario::Scenario;
 use super::topology;
@@ -132,6 +132,12 @@ fn check_options(options: &Options) -> Result<(), Refusal> {
 fn check_cell(cell: &Cell) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::scenario(what, "run it in a sandbox instead: brimful run SCENARIO"));
     let plan = &cell.target.plan;
+    if cell.sandbox == Sandbox::Vm {
+        return Err(Refusal::scenario(
+            "a knob of the whole node is turned in a guest only, never under pods of others",
+            "run it in one: brimful vm run SCENARIO --kernel BZIMAGE --modules DIR",
+        ));
+    }
     if cell.load.behaviour == Behaviour::HalfOpen {
         return refuse("half-open load is made in a sandbox only, never on a network that others use");
     }

@@ -120,6 +120,9 @@ fn arguments(stage: &Stage<'_>, plan: &Plan) -> Vec<Node> {
             say(name, value.to_string());
         }
     }
+    if !plan.extra_fd_kind.is_file() {
+        say("--extra-fd-kind", word(&plan.extra_fd_kind));
+    }
     if !plan.answer_delay.is_zero() {
         say("--answer-delay", time(plan.answer_delay));
     }

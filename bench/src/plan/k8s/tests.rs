@@ -108,6 +108,7 @@ fn names_what_is_there(files: &[File]) {
 fn what_a_pod_cannot_be_is_refused() {
     for (more, says) in [
         ("load.behaviour = \"half-open\"\ntopology.path = \"veth\"", "half-open load is made in a sandbox only"),
+        ("topology.sandbox = \"vm\"", "turned in a guest only"),
         ("load.behaviour = \"heartbeat\"", "holds idle connections only"),
         ("load.reconnect = \"linear\"\nload.behaviour = \"reconnect\"", "holds idle connections only"),
         ("load.ramp-until = \"unhealthy\"", "does not end its ramp"),

@@ -23,8 +23,8 @@ pub(super) mod limits {
     pub(in crate::plan) use super::nofile::MOST as NOFILE_MOST;
     pub(in crate::plan) use super::table::{
         ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, BEHAVIOUR, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST,
-        EXTRA_FDS_MOST, HEARTBEAT_LEAST, LEAK_MOST, ON_EMFILE, PAUSE_LEAST, READ_RATE_MOST, RECONNECT, REUSEPORT_MOST,
-        SHARE, SOURCE,
+        EXTRA_FD_KIND, EXTRA_FDS_MOST, HEARTBEAT_LEAST, LEAK_MOST, ON_EMFILE, PAUSE_LEAST, READ_RATE_MOST, RECONNECT,
+        REUSEPORT_MOST, SHARE, SOURCE,
     };
 }
 
@@ -210,6 +210,25 @@ pub fn settle(name: &str) -> Result<(String, Admitted), Refusal> {
     Ok((name, admitted))
 }
 
+/// As [`settle`], where the host is a guest of one's own: host-wide sysctls of the table are admitted too.
+///
+/// # Errors
+/// As [`admit`], but for those.
+pub fn settle_anywhere(name: &str) -> Result<(String, Admitted), Refusal> {
+    let canonical = name.strip_prefix("sysctl.").and_then(|sysctl| canonical_sysctl(sysctl).ok());
+    let full = canonical.map(|sysctl| format!("sysctl.{sysctl}"));
+    match full.and_then(|full| Some((lookup(&full).filter(|knob| knob.scope == Scope::HostWide)?, full))) {
+        Some((knob, full)) => Ok((full, Admitted::Known(knob))),
+        None => settle(name),
+    }
+}
+
+/// Whether a sysctl, by its dotted name without the prefix, is one for the whole host.
+#[must_use]
+pub fn is_host_wide(sysctl: &str) -> bool {
+    lookup(&format!("sysctl.{sysctl}")).is_some_and(|knob| knob.scope == Scope::HostWide)
+}
+
 fn unknown(name: &str) -> Refusal {
     let hint = match nearest(name) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -227,7 +246,7 @@ fn host_wide(name: &str, remark: &str) -> Refusal {
     let remark = if remark.is_empty() { String::new() } else { format!(" ({remark})") };
     Refusal::machine(
         format!("`{name}` is host-wide{remark}: it would change the whole machine, so a sandbox cannot vary it"),
-        "take it out of the matrix; knobs of the network namespace and of the process can be varied",
+        "take it out of the matrix, or write sandbox = \"vm\" in [topology] and run it with `brimful vm run`",
     )
     .about(name)
 }
@@ -297,6 +316,22 @@ mod tests {
         ] {
             assert_eq!(admit(name).expect_err(name).class, Class::Machine, "{name}");
         }
+    }
+
+    #[test]
+    fn host_wide_names_are_admitted_where_the_host_is_ones_own() {
+        let (name, admitted) = settle_anywhere("sysctl.fs/file-max").unwrap();
+        assert_eq!(
+            (name.as_str(), admitted),
+            ("sysctl.fs.file-max", Admitted::Known(lookup("sysctl.fs.file-max").unwrap()))
+        );
+        assert_eq!(settle_anywhere("sysctl.net.core.somaxconn"), settle("sysctl.net.core.somaxconn"));
+        assert_eq!(
+            settle_anywhere("sysctl.kernel.core_pattern").unwrap_err().class,
+            Class::Machine,
+            "not in the table"
+        );
+        assert!(is_host_wide("net.ipv4.neigh.default.gc_thresh3") && !is_host_wide("net.core.somaxconn"));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Knob, Kubernetes, Scope, TakesEffect, Values};
 use crate::plan::expect::CauseName::{
     self, AcceptQueue, AcceptorStalled, AcceptorThrottled, AppConnectionCap, ConntrackFull, DeferAccept, FdLeak,
-    FdLimit, FileMax, GeneratorBound, LocalPorts, NeighbourTable, ReuseportSkew, SlowAnswer, SoftirqBacklog, SynQueue,
-    SynQueueThreeQuarterRule, TcpMem,
+    FdLimit, FileMax, GeneratorBound, InotifyLimit, LocalPorts, NeighbourTable, ReuseportSkew, SlowAnswer,
+    SoftirqBacklog, SynQueue, SynQueueThreeQuarterRule, TcpMem,
 };
 use TakesEffect::{Live, NextConnection, NextListen, ProcessStart};
 
@@ -19,6 +19,8 @@ pub(in crate::plan) const CONNECTIONS_MOST: u64 = 4_000_000;
 pub(in crate::plan) const EXTRA_FDS_MOST: u64 = 64;
 /// Words of `target.on-emfile`.
 pub(in crate::plan) const ON_EMFILE: &[&str] = &["spin", "sleep", "reserve-fd", "exit", "stop-accepting"];
+/// Words of `target.extra-fd-kind`.
+pub(in crate::plan) const EXTRA_FD_KIND: &[&str] = &["file", "inotify"];
 /// Words of `target.accept`.
 pub(in crate::plan) const ACCEPT: &[&str] = &["drain", "one-per-wakeup", "dead"];
 /// Words of `target.at-max`.
@@ -410,6 +412,10 @@ pub(super) const KNOBS: &[Knob] = &[
         ..host("sysctl.net.netfilter.nf_conntrack_count", "")
     },
     Knob { answers: &[FileMax], ..host("sysctl.fs.file-max", "met as ENFILE, and not by root") },
+    Knob {
+        answers: &[InotifyLimit],
+        ..host("sysctl.fs.inotify.max_user_instances", "for each user; met as EMFILE, whose text speaks of open files")
+    },
     host("sysctl.fs.nr_open", "the ceiling of every descriptor limit"),
     host("sysctl.fs.epoll.max_user_watches", "per user"),
     host("sysctl.kernel.pid_max", ""),

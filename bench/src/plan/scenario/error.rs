@@ -82,6 +82,8 @@ impl fmt::Display for ScenarioError {
 pub(super) struct Source<'s> {
     pub(super) file: &'s str,
     pub(super) text: &'s str,
+    /// Whether host-wide knobs may be varied: where the host is a guest of one's own.
+    pub(super) own_host: bool,
 }
 
 impl Source<'_> {
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_what_is_meant() {
-        let source = Source { file: "a.toml", text: "x = 1\n\té = \"ü\" # ß\n" };
+        let source = Source { file: "a.toml", text: "x = 1\n\té = \"ü\" # ß\n", own_host: false };
         let at = source.text.find('"').unwrap();
         let error = source.error(at..at + 4, "no");
         assert_eq!(error.to_string(), "a.toml:2:6: no\n  |\n2 | \té = \"ü\" # ß\n  | \t    ^^^");
@@ -124,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_place_at_or_behind_the_end_is_still_a_place() {
-        let source = Source { file: "a.toml", text: "x" };
+        let source = Source { file: "a.toml", text: "x", own_host: false };
         assert_eq!(source.error(1..1, "no").at.column, 2);
         assert_eq!(source.error(9..12, "no").at.line, 1);
-        assert_eq!(Source { file: "a", text: "" }.error(0..0, "no").at.width, 1);
+        assert_eq!(Source { file: "a", text: "", own_host: false }.error(0..0, "no").at.width, 1);
     }
 }

@@ -27,6 +27,7 @@ pub(super) const CAUSES: &[&str] = &[
     "no-listener",
     "fd-leak",
     "acceptor-throttled",
+    "inotify-limit",
     "app-connection-cap",
     "slow-answer",
     "reuseport-skew",

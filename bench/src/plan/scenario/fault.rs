@@ -7,8 +7,12 @@ use crate::plan::fault::Fault;
 use crate::plan::need::{self, Need};
 
 /// Read before anything else of the table: which other keys there are depends on it.
-const KIND: Keys = Keys { now: &["kind", "percent"], later: &[], elsewhere: &[("type", "kind"), ("share", "percent")] };
-const KINDS: &[&str] = &["conntrack-full", "syn-drop", "synack-loss", "no-route-back", "ack-hold"];
+const KIND: Keys = Keys {
+    now: &["kind", "percent", "ports"],
+    later: &[],
+    elsewhere: &[("type", "kind"), ("share", "percent"), ("port", "ports")],
+};
+const KINDS: &[&str] = &["conntrack-full", "syn-drop", "synack-loss", "ports-taken", "no-route-back", "ack-hold"];
 
 /// Reads every `[[fault]]`, in the file's order.
 pub(super) fn read(root: &Section<'_>, path: Path) -> Result<Vec<Fault>, ScenarioError> {
@@ -38,9 +42,11 @@ fn one<'s>(item: &Value<'s>) -> Result<(Fault, Value<'s>), ScenarioError> {
     let name: String = kind.word(KINDS, &[])?;
     let percent = percent(&section)?;
     let all = percent.unwrap_or(100);
+    let taken = ports(&section, &name)?;
     let fault = match name.as_str() {
         "syn-drop" => return Ok((Fault::SynDrop { percent: all }, kind)),
         "synack-loss" => return Ok((Fault::SynAckLoss { percent: all }, kind)),
+        "ports-taken" => Fault::PortsTaken { first: taken.0, last: taken.1 },
         "conntrack-full" => Fault::ConntrackFull,
         "no-route-back" => Fault::NoRouteBack,
         _ => Fault::AckHold,
@@ -56,6 +62,24 @@ fn one<'s>(item: &Value<'s>) -> Result<(Fault, Value<'s>), ScenarioError> {
 fn percent(section: &Section<'_>) -> Result<Option<u8>, ScenarioError> {
     let percent = section.value("percent").map(|value| value.count(1..=100)).transpose()?;
     Ok(percent.and_then(|percent| u8::try_from(percent).ok()))
+}
+
+/// `ports = "30000-32767"`, which goes with `ports-taken`; what nobody reads for the others.
+fn ports(section: &Section<'_>, kind: &str) -> Result<(u16, u16), ScenarioError> {
+    if kind != "ports-taken" {
+        return match section.value("ports") {
+            Some(value) => {
+                Err(value.error_at_key(format!("`ports` does not go with `{kind}`")).hint("it goes with ports-taken"))
+            }
+            None => Ok((0, 0)),
+        };
+    }
+    let value = section.required("ports")?;
+    let text = value.text()?;
+    let range = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    range
+        .filter(|(first, last): &(u16, u16)| *first > 0 && first <= last)
+        .ok_or_else(|| value.error(format!("`{text}` is no range of ports")).hint("write ports = \"30000-32767\""))
 }
 
 /// Reads `needs`.

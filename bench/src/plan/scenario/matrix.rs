@@ -78,8 +78,8 @@ pub(super) fn leaves<'s>(
 
 /// The knob of this name, its name in the one spelling.
 pub(super) fn admit(name: &str, value: &Value<'_>) -> Result<(String, Admitted), ScenarioError> {
-    knob::settle(name)
-        .map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint).class(refusal.class))
+    let settled = if value.source.own_host { knob::settle_anywhere(name) } else { knob::settle(name) };
+    settled.map_err(|refusal| value.error_at_key(refusal.what.clone()).hint(refusal.hint).class(refusal.class))
 }
 
 fn read_axis(mut axes: Vec<Axis>, name: &str, value: &Value<'_>) -> Result<Vec<Axis>, ScenarioError> {

@@ -102,7 +102,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] with place, message, valid keys and hint for the first thing that is wrong.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let source = Source { file, text };
+        let source = Source { file, text, own_host: false };
         if text.len() > MAX_FILE {
             return Err(
                 source.error(0..0, format!("a scenario of {} bytes is too large, at most {MAX_FILE}", text.len()))
@@ -111,11 +111,15 @@ impl Scenario {
         let table = DeTable::parse(text).map_err(|error| {
             source.error(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message().to_lowercase()))
         })?;
+        let here = Section::root(source, table.get_ref(), ROOT)?;
+        // First of all: which knobs there are depends on it.
+        let (path, sandbox) = topology(&here)?;
+        let source = Source { own_host: sandbox == Sandbox::Vm, ..source };
         let root = Section::root(source, table.get_ref(), ROOT)?;
         let question = question(&root)?;
         let about = root.value("about").map(|value| value.text().map(str::to_owned)).transpose()?;
-        let needs = fault::needs(&root)?;
-        let (path, sandbox) = topology(&root)?;
+        let mut needs = fault::needs(&root)?;
+        needs.extend((sandbox == Sandbox::Vm).then_some(Need::Vm));
         let faults = fault::read(&root, path)?;
         let probe = probe::read(&root)?;
         let target = target::read(&root, path, &probe.action)?;
@@ -195,7 +199,7 @@ fn question(root: &Section<'_>) -> Result<String, ScenarioError> {
 
 fn topology(root: &Section<'_>) -> Result<(Path, Sandbox), ScenarioError> {
     let section = root.child("topology", TOPOLOGY)?;
-    let sandbox = section.word("sandbox", &["netns", "host"], &["vm"])?;
+    let sandbox = section.word("sandbox", &["netns", "vm", "host"], &[])?;
     Ok((section.word("path", &["loopback", "veth"], &[])?, sandbox))
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Section<'s> {
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Value<'s> {
-    source: Source<'s>,
+    pub(super) source: Source<'s>,
     /// The dotted name, as messages say it.
     pub(super) name: String,
     key: Range<usize>,

@@ -13,8 +13,8 @@ use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
 use crate::plan::cell::{Path, TargetSetup};
 use crate::plan::knob::limits::{
-    ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST, EXTRA_FDS_MOST,
-    LEAK_MOST, ON_EMFILE, REUSEPORT_MOST,
+    ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST, EXTRA_FD_KIND,
+    EXTRA_FDS_MOST, LEAK_MOST, ON_EMFILE, REUSEPORT_MOST,
 };
 use crate::plan::topology;
 
@@ -48,6 +48,7 @@ const TARGET: Keys = Keys {
         "on-emfile",
         "raise-nofile",
         "extra-fds-per-connection",
+        "extra-fd-kind",
         "shards",
     ],
     later: &["argv", "ready", "env"],
@@ -97,6 +98,7 @@ pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<Ta
         on_emfile: section.word("on-emfile", ON_EMFILE, &[])?,
         raise_nofile: section.value("raise-nofile").map_or(Ok(false), |value| value.switch())?,
         extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
+        extra_fd_kind: section.word("extra-fd-kind", EXTRA_FD_KIND, &[])?,
     };
     Ok(TargetSetup { plan, shards, cpu_percent: maybe(&section, "cpu", 1..=CPU_MOST)? })
 }

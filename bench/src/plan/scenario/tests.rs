@@ -96,6 +96,10 @@ fn every_fault_and_setting_is_read() {
          port = 9_099\n[[fault]]\nkind = \"synack-loss\"\npercent = 30\n[[fault]]\nkind = \"ack-hold\"",
     );
     assert_eq!(scenario.needs, [Need::Root]);
+    let in_vm = "question = \"?\"\ntopology.sandbox = \"vm\"\n[matrix.sysctl]\n\"fs/file-max\" = [1_000]\n\
+                 [load]\nconnections = 1\nramp = \"1s\"\nhold = \"9s\"\n";
+    let in_vm = Scenario::parse("v.toml", in_vm).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((in_vm.needs.as_slice(), in_vm.axes[0].knob.as_str()), (&[Need::Vm][..], "sysctl.fs.file-max"));
     assert_eq!(scenario.faults, [Fault::SynAckLoss { percent: 30 }, Fault::AckHold]);
     let plan = &scenario.target.plan;
     assert_eq!((plan.accept, plan.accept_rate), (Accept::OnePerWakeup, Some(50)));
@@ -153,7 +157,21 @@ const BAD: &[(&str, &str, &str)] = &[
         "[target]\nkind = \"command\"\nargv = [\"x\"]",
         "`target.kind = \"command\"` is known, but not",
     ),
-    ("a VM", "topology.sandbox = \"vm\"", "`topology.sandbox = \"vm\"` is known, but not in this version|\"netns\""),
+    (
+        "a port range that is none",
+        "topology.path = \"veth\"\n[[fault]]\nkind = \"ports-taken\"\nports = \"32767-30000\"",
+        "`32767-30000` is no range of ports|ports = \"30000-32767\"",
+    ),
+    (
+        "ports of another fault",
+        "topology.path = \"veth\"\n[[fault]]\nkind = \"ack-hold\"\nports = \"1-2\"",
+        "`ports` does not go with `ack-hold`|ports-taken",
+    ),
+    (
+        "a host-wide knob",
+        "[matrix.sysctl]\n\"fs.file-max\" = [1_000]",
+        "`sysctl.fs.file-max` is host-wide|sandbox = \"vm\"",
+    ),
     ("a gRPC probe", "probe.grpc = 5", "`probe.grpc` is known, but not in this version"),
     (
         "half-open load over loopback",

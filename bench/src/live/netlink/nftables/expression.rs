@@ -19,6 +19,8 @@ const NFT_META_L4PROTO: u32 = 16;
 const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
 const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_LT: u32 = 2;
+const NFT_CMP_LTE: u32 = 3;
+const NFT_CMP_GTE: u32 = 5;
 const NFT_BYTEORDER_HTON: u32 = 1;
 const NFT_NG_INCREMENTAL: u32 = 0;
 /// Bytes of a number in a register.
@@ -48,6 +50,10 @@ pub(super) enum Expression {
     Round(u32),
     /// Goes on when the register, a number in the network's order, is below this.
     Below(u32),
+    /// Goes on when the register holds this or more, the first byte the highest.
+    AtLeast(Vec<u8>),
+    /// Goes on when the register holds this or less.
+    AtMost(Vec<u8>),
     /// Looks up the packet's connection. That a rule does so makes the kernel track connections in this namespace
     /// (`net/netfilter/nft_ct.c`, `nft_ct_get_init` calls `nf_ct_netns_get`).
     Connection,
@@ -90,6 +96,8 @@ impl Expression {
                 })
             }
             Self::Below(limit) => compare(list, NFT_CMP_LT, &limit.to_be_bytes()),
+            Self::AtLeast(value) => compare(list, NFT_CMP_GTE, value),
+            Self::AtMost(value) => compare(list, NFT_CMP_LTE, value),
             Self::Connection => named(list, "ct", |data| data.be32(1, NFT_REG_1).be32(2, NFT_CT_STATE)),
             Self::Counter => named(list, "counter", |data| data.bytes(1, &[0; 8]).bytes(2, &[0; 8])),
             Self::Drop => named(list, "immediate", |data| {
@@ -159,6 +167,8 @@ mod tests {
                 element("bitwise", &[number(1, 1), number(2, 1), number(3, 1), value(4, &[0x12]), value(5, &[0])]),
             ),
             (Expression::Equals(vec![2]), element("cmp", &[number(1, 1), number(2, 0), value(3, &[2])])),
+            (Expression::AtLeast(vec![2]), element("cmp", &[number(1, 1), number(2, 5), value(3, &[2])])),
+            (Expression::AtMost(vec![2]), element("cmp", &[number(1, 1), number(2, 3), value(3, &[2])])),
             (Expression::Below(3), element("cmp", &[number(1, 1), number(2, 2), value(3, &[0, 0, 0, 3])])),
             (
                 Expression::Round(10),

@@ -48,6 +48,19 @@ impl Filter {
         Self { chain: "syn-ack-loss", hook: Some(Hook::Input), rules: ports.iter().copied().map(rule).collect() }
     }
 
+    /// For the client: drops everything from each of the ports that is for a port from `first` to `last`.
+    pub(in crate::live) fn ports_taken(ports: &[u16], first: u16, last: u16) -> Self {
+        let rule = |port| {
+            let taken = vec![
+                Expression::Transport { offset: DESTINATION_PORT, len: 2 },
+                Expression::AtLeast(first.to_be_bytes().to_vec()),
+                Expression::AtMost(last.to_be_bytes().to_vec()),
+            ];
+            [tcp(), port_is(SOURCE_PORT, port), taken, counted_drop()].concat()
+        };
+        Self { chain: "ports-taken", hook: Some(Hook::Input), rules: ports.iter().copied().map(rule).collect() }
+    }
+
     /// For the client: drops every ACK to the ports that carries neither data nor another flag. A filter without
     /// connection tracking cannot tell the last ACK of a handshake from a later one: those are dropped as well, which
     /// makes the server send again what the client has already got. A client's first data completes the handshake.
@@ -150,7 +163,12 @@ mod tests {
 
     #[test]
     fn nothing_is_dropped_uncounted() {
-        for filter in [Filter::syn_drop(&[1], 7), Filter::syn_ack_loss(&[1], 100), Filter::ack_hold(&[1])] {
+        for filter in [
+            Filter::syn_drop(&[1], 7),
+            Filter::syn_ack_loss(&[1], 100),
+            Filter::ports_taken(&[1], 2, 3),
+            Filter::ack_hold(&[1]),
+        ] {
             for rule in filter.rules {
                 assert_eq!(rule.get(rule.len() - 2..), Some([Expression::Counter, Expression::Drop].as_slice()));
             }
