@@ -56,7 +56,7 @@ pub(super) fn restore(options: &Options) -> Result<ExitStatus, Error> {
         return Ok(ExitStatus::Done);
     }
     say("error: not everything could be put back");
-    for hint in page::hints(&restored) {
+    for hint in page::hints(&restored, options) {
         say(&format!("hint: {hint}"));
     }
     Ok(ExitStatus::Machine)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Restored;
+use super::{Options, Restored};
 use crate::evidence::journal::Change;
 use crate::judge::words::counted;
 use crate::live::journal::{Ended, Outcome, Places, Settled};
@@ -63,18 +63,20 @@ fn one(journal: &Ended, dry: bool) -> String {
 }
 
 /// What to do about what was left.
-pub(super) fn hints(restored: &Restored) -> Vec<String> {
+pub(super) fn hints(restored: &Restored, options: &Options) -> Vec<String> {
+    let folder = options.journal.as_ref().map_or_else(String::new, |folder| format!(" --journal {}", folder.display()));
+    let force = format!("brimful restore --force{folder}");
     let mut hints = Vec::new();
     for journal in restored.journals.iter().filter(|journal| !journal.done) {
         let left = journal.changes.iter().filter(|settled| settled.outcome == Outcome::Left).count();
         let file = journal.journal.display();
         hints.push(if left > 0 {
             format!(
-                "`brimful restore --force` puts {} back whatever stands now; to keep what stands, remove {file}",
+                "`{force}` puts {} back whatever stands now; to keep what stands, remove {file}",
                 counted(left as u64, "setting")
             )
         } else {
-            format!("look at {file} by hand; `brimful restore --force` drops it")
+            format!("look at {file} by hand; `{force}` drops it")
         });
     }
     if restored.control_groups.iter().any(|left| left.why.is_some()) {
