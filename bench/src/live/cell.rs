@@ -13,19 +13,23 @@ use brimful_target::{Outcome as TargetOutcome, Ready};
 
 use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};
-use super::journal::{Book, JournalError};
+use super::journal::Book;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
-use super::sysctl::{Reading, SysctlError};
+use super::sysctl::Reading;
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod error;
 mod rising;
+
+pub use error::CellError;
+use error::{garbled, out_of_turn, worker_failed};
 
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
@@ -69,43 +73,6 @@ pub enum Live {
         /// Of how many.
         of: usize,
     },
-}
-
-/// Why a cell has no record.
-#[derive(Debug, thiserror::Error)]
-pub enum CellError {
-    /// A sysctl did not take.
-    #[error(transparent)]
-    Sysctl(#[from] SysctlError),
-    /// The host could not be changed.
-    #[error(transparent)]
-    Host(#[from] JournalError),
-    /// The sandbox, the load or the probe could not be set up, or broke.
-    #[error("the {role} worker failed: {failed}")]
-    Worker {
-        /// Whose.
-        role: &'static str,
-        /// How.
-        failed: Failed,
-    },
-    /// The target did not start.
-    #[error("the target did not start: {failed}")]
-    TargetDidNotStart {
-        /// Why.
-        failed: Failed,
-    },
-    /// A worker process could not be started at all.
-    #[error("cannot start a worker process")]
-    Start(#[from] std::io::Error),
-    /// A worker did not answer in time.
-    #[error("the {role} worker did not answer in {} s", PATIENCE.as_secs())]
-    Silent {
-        /// Whose.
-        role: &'static str,
-    },
-    /// A signal came before the cell had begun.
-    #[error("stopped by a signal before the cell began")]
-    Interrupted,
 }
 
 /// What was gathered in a cell.
@@ -495,20 +462,3 @@ pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint 
 }
 
 const SANDBOX: Key = Key { role: Role::Sandbox, shard: 0 };
-
-fn worker_failed(key: Key, failed: Failed) -> CellError {
-    match key.role {
-        Role::Target => CellError::TargetDidNotStart { failed },
-        role => CellError::Worker { role: role_name(role), failed },
-    }
-}
-
-fn out_of_turn(key: Key, said: &Said) -> CellError {
-    let what = format!("it spoke out of turn: {said:?}");
-    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
-}
-
-fn garbled(key: Key, line: &str) -> CellError {
-    let what = format!("it spoke gibberish: {line}");
-    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
-}
