@@ -33,6 +33,8 @@ const BAD: &[(&str, &str)] = &[
     ("k8s render smoke --namespace A", "`A` is no name of a namespace|hint:"),
     ("k8s render smoke --cell none", "no cell fits|nofile=64"),
     ("k8s render nothing", "no built-in scenario `nothing`"),
+    ("run smoke --journal somewhere", "--allow-host-changes"),
+    ("restore --journal", "a value is required"),
     ("merge one --out two", "2 values required by '<DIR> <DIR>...'"),
     ("merge", "required"),
     ("merge no-such-folder no-such-other --out /nonexistent/out", "cannot read"),

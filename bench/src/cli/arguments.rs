@@ -11,6 +11,7 @@ use super::behaviour::Conduct;
 use super::compare::Compare;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
+pub(super) use super::restore::Options as Restore;
 pub(super) use super::run::Options as Run;
 use crate::judge::report::forms::markdown::LEAST_BYTES;
 use crate::plan::order::BLOCKS_MOST;
@@ -62,6 +63,8 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
+    /// Put back what a run with --allow-host-changes had changed when it was killed, and sweep control groups
+    Restore(Restore),
     /// Kubernetes: a scenario as plain YAML
     K8s(K8s),
     /// Run scenarios on another kernel, in a virtual machine that lasts as long as the run
@@ -91,6 +94,9 @@ pub(super) struct Check {
     /// Only parse; do not ask what this machine can do
     #[arg(long)]
     pub(super) syntax: bool,
+    /// Take settings of this whole machine too, as `run --allow-host-changes` does; nothing is changed
+    #[arg(long)]
+    pub(super) allow_host_changes: bool,
     /// Show only the cells whose id matches
     #[arg(long, value_name = "CELL-GLOB")]
     pub(super) only: Option<String>,

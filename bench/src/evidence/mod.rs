@@ -16,5 +16,6 @@ pub mod named_log;
 pub mod socket_log;
 
 pub mod given;
+pub mod journal;
 pub mod record;
 pub mod series;

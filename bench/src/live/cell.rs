@@ -13,20 +13,25 @@ use brimful_target::{Outcome as TargetOutcome, Ready};
 
 use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};
+use super::journal::Book;
 use super::machine;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
-use super::sysctl::{Reading, SysctlError};
+use super::sysctl::Reading;
 use super::turns::Turns;
 use crate::evidence::record::{EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod error;
 mod rising;
+
+pub use error::CellError;
+use error::{garbled, out_of_turn, worker_failed};
 
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
@@ -72,40 +77,6 @@ pub enum Live {
     },
 }
 
-/// Why a cell has no record.
-#[derive(Debug, thiserror::Error)]
-pub enum CellError {
-    /// A sysctl did not take.
-    #[error(transparent)]
-    Sysctl(#[from] SysctlError),
-    /// The sandbox, the load or the probe could not be set up, or broke.
-    #[error("the {role} worker failed: {failed}")]
-    Worker {
-        /// Whose.
-        role: &'static str,
-        /// How.
-        failed: Failed,
-    },
-    /// The target did not start.
-    #[error("the target did not start: {failed}")]
-    TargetDidNotStart {
-        /// Why.
-        failed: Failed,
-    },
-    /// A worker process could not be started at all.
-    #[error("cannot start a worker process")]
-    Start(#[from] std::io::Error),
-    /// A worker did not answer in time.
-    #[error("the {role} worker did not answer in {} s", PATIENCE.as_secs())]
-    Silent {
-        /// Whose.
-        role: &'static str,
-    },
-    /// A signal came before the cell had begun.
-    #[error("stopped by a signal before the cell began")]
-    Interrupted,
-}
-
 /// What was gathered in a cell.
 #[derive(Debug, Default)]
 pub struct Gathered {
@@ -141,7 +112,7 @@ pub struct Gathered {
     pub teardown: Duration,
 }
 
-/// Runs one cell in a fresh sandbox.
+/// Runs one cell in a fresh sandbox. `book` is given where sysctls of the whole host may be changed for it; they are put back when this returns.
 ///
 /// # Errors
 /// When it could not be set up, or a worker other than the target broke. A target that dies during the cell is no error: that is a finding.
@@ -149,10 +120,11 @@ pub fn run(
     cell: &Cell,
     layout: &Layout,
     interrupt: &Interrupt,
+    book: Option<&Book>,
     show: &mut dyn FnMut(Live),
 ) -> Result<Gathered, CellError> {
     let began = monotonic_ns();
-    let mut stage = Stage::new(interrupt);
+    let mut stage = Stage::new(interrupt, book);
     show(Live::Step("making the sandbox"));
     let places = stage.sandbox(cell, layout)?;
     show(Live::Step("starting target, load and probe"));
@@ -190,12 +162,12 @@ struct Stage<'a> {
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
-    /// What the cell changed of a guest; put back after everything else.
-    own_host: OwnHost,
+    /// What the cell changed of the host; put back after everything else.
+    own_host: OwnHost<'a>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(interrupt: &'a Interrupt) -> Self {
+    fn new(interrupt: &'a Interrupt, book: Option<&'a Book>) -> Self {
         let (mouth, ear) = channel();
         Self {
             interrupt,
@@ -208,7 +180,7 @@ impl<'a> Stage<'a> {
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
-            own_host: OwnHost::default(),
+            own_host: OwnHost::new(book),
         }
     }
 
@@ -512,20 +484,3 @@ pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint 
 }
 
 const SANDBOX: Key = Key { role: Role::Sandbox, shard: 0 };
-
-fn worker_failed(key: Key, failed: Failed) -> CellError {
-    match key.role {
-        Role::Target => CellError::TargetDidNotStart { failed },
-        role => CellError::Worker { role: role_name(role), failed },
-    }
-}
-
-fn out_of_turn(key: Key, said: &Said) -> CellError {
-    let what = format!("it spoke out of turn: {said:?}");
-    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
-}
-
-fn garbled(key: Key, line: &str) -> CellError {
-    let what = format!("it spoke gibberish: {line}");
-    CellError::Worker { role: role_name(key.role), failed: Failed { what, hint: None, machine: false } }
-}

@@ -7,6 +7,7 @@ pub mod compose;
 pub mod cooldown;
 mod fault;
 pub mod interrupt;
+pub mod journal;
 mod link;
 pub mod machine;
 pub mod message;
