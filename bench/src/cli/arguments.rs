@@ -266,7 +266,11 @@ pub(super) struct Consent {
 #[command(after_help = "\
 Examples:
   brimful load 127.0.0.1:23380 --connections 12000 --ramp 3s --hold 1m
-  brimful load 127.0.0.1:23380 --source kernel --ramp 0s")]
+  brimful load 127.0.0.1:23380 --source kernel --ramp 0s
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 0/8 --gatherer 10.0.0.1:23390 --out fleet.json
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 3/8 --gatherer 10.0.0.1:23390
+
+A fleet exits with 6 when a member is missing, late or lost: the load was not the one that was planned.")]
 pub(super) struct Load {
     /// The server: on loopback, or one that consents (docs/consent.md)
     pub(super) address: SocketAddr,
@@ -291,6 +295,32 @@ pub(super) struct Load {
     /// The form of the summary
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) fleet: FleetOptions,
+}
+
+/// One load over several machines.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several generators that start together (docs/fleet.md)")]
+pub(super) struct FleetOptions {
+    /// Which member this is, and how many there are: 0/8 gathers, 1/8 to 7/8 join it. 8 alone takes the index from JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "INDEX/MEMBERS", value_parser = member, conflicts_with = "share")]
+    pub(super) fleet: Option<(Option<u32>, u32)>,
+    /// Where member 0 is reached, the same for every member
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) gatherer: Option<SocketAddr>,
+    /// Where member 0 listens for the others; without it, everywhere, at the gatherer's port
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) fleet_listen: Option<SocketAddr>,
+    /// How long the members are waited for before those that are ready start
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "5m", value_parser = above_zero)]
+    pub(super) register_within: Duration,
+    /// How long their accounts are waited for after the end of the load
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "15s", value_parser = above_zero)]
+    pub(super) gather_within: Duration,
+    /// Where member 0 writes the fleet's report (JSON), besides standard output
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -377,6 +407,15 @@ fn share(text: &str) -> Result<(u32, u32), String> {
         (Ok(index), Ok(of)) if index < of => Ok((index, of)),
         _ => Err(wrong()),
     }
+}
+
+/// A member of a fleet: `3/8`, or `8` for one that is told its index by Kubernetes.
+fn member(text: &str) -> Result<(Option<u32>, u32), String> {
+    let wrong = || format!("`{text}` is no member: write 0/8 for the first of eight, or 8 in a pod of an Indexed Job");
+    if text.contains('/') {
+        return share(text).map(|(index, of)| (Some(index), of)).map_err(|_| wrong());
+    }
+    text.parse().ok().filter(|members| *members > 0).map(|members| (None, members)).ok_or_else(wrong)
 }
 
 fn above_zero(text: &str) -> Result<Duration, String> {

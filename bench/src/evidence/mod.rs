@@ -15,6 +15,7 @@ pub mod listener_log;
 pub mod named_log;
 pub mod socket_log;
 
+pub mod fleet;
 pub mod given;
 pub mod record;
 pub mod series;

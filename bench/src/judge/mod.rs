@@ -31,6 +31,8 @@ pub mod knobs;
 pub mod report;
 pub mod tuning;
 
+pub mod fleet;
+
 pub mod gather;
 pub mod stats;
 
