@@ -61,7 +61,7 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
-    /// Kubernetes: a scenario as plain YAML
+    /// Kubernetes: a scenario as plain YAML, and restarts set beside what was foretold
     K8s(K8s),
 }
 
@@ -367,6 +367,31 @@ pub(super) struct K8s {
 pub(super) enum K8sCommand {
     /// Write a scenario as plain YAML: a kustomize base with the overlays `kind` and `cluster`, a folder for each cell
     Render(Render),
+    /// What a kubelet restarted, from what kubectl prints, beside what brimful's probe foretold
+    Restarts(Restarts),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl get events | brimful k8s restarts -
+  brimful k8s restarts pods.json events.txt --report brimful-out/origin-20261123T120000Z
+  brimful k8s restarts out/0-nofile-64/account/{pods.json,events.txt} --probe out/0-nofile-64/account/probe-*.log
+
+Nothing is asked of a cluster.")]
+pub(super) struct Restarts {
+    /// What `kubectl get pods -o json`, `kubectl describe pod` or `kubectl get events` printed; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// A run whose cells say when a restart was foretold
+    #[arg(long, value_name = "RUN")]
+    pub(super) report: Option<PathBuf>,
+    /// The log of a `brimful probe --format json`
+    #[arg(long, value_name = "LOG")]
+    pub(super) probe: Option<PathBuf>,
+    /// The failureThreshold for that log
+    #[arg(long, default_value_t = 3, requires = "probe", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) failure_threshold: u32,
 }
 
 #[derive(Debug, Args)]
@@ -375,7 +400,7 @@ Examples:
   brimful k8s render origin --cell 'somaxconn=128,*nofile=1024' --out k8s
   kubectl apply -k k8s/0-*/overlays/kind
 
-Nothing is sent anywhere. Each pod of the load gives its own account in its log; docs/kubernetes.md goes through it.")]
+Nothing is sent anywhere. The pods of the load are a fleet; its report is in the log of pod 0. docs/kubernetes.md goes through it.")]
 pub(super) struct Render {
     /// A file, or the name of a built-in scenario
     pub(super) scenario: String,

@@ -5,6 +5,7 @@ pub mod netlink;
 pub mod cgroup;
 pub mod counters;
 pub mod inet_diag;
+pub mod kube;
 pub mod nftables;
 pub mod per_cpu;
 pub mod proc;

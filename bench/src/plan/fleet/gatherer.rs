@@ -157,6 +157,12 @@ impl Gatherer {
         gatherer
     }
 
+    /// What the fleet does.
+    #[must_use]
+    pub fn plan(&self) -> &FleetPlan {
+        &self.plan
+    }
+
     /// The next instant at which something happens by itself.
     #[must_use]
     pub fn wakes_at_ns(&self) -> u64 {
