@@ -110,7 +110,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
     bridge.unplug(NEVER_REACHED);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("fleet.json");
-    let plan = "--connections 804 --ramp 3s --hold 2s --register-within 5s --gather-within 2s";
+    let plan = "--connections 800 --ramp 3s --hold 2s --register-within 5s --gather-within 2s";
 
     // The gatherer comes last but one: the others wait for it.
     let start = |index| member(&bridge, index, MEMBERS, plan);
@@ -129,7 +129,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
     assert_eq!(status, Some(6), "{said}");
     assert!(
         said.contains(
-            "4 of 8 members gave no account (missing 6; late 5; lost 3; silent 7): 400 of 804 connections are missing"
+            "4 of 8 members gave no account (missing 6; late 5; lost 3; silent 7): 400 of 800 connections are missing"
         ),
         "{said}"
     );
@@ -138,7 +138,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
     use Fate::{Late, Lost, Missing, Silent, Whole};
     let fates: Vec<Fate> = report.members.iter().map(|member| member.fate).collect();
     assert_eq!(fates, [Whole, Whole, Whole, Lost, Whole, Late, Missing, Silent], "{said}");
-    assert_eq!((report.connections.planned, report.connections.missing), (804, 400));
+    assert_eq!((report.connections.planned, report.connections.missing), (800, 400));
 
     // What the dead one had reached is known to a second, and when it died.
     let lost = &report.members[KILLED];
@@ -164,7 +164,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
 
     // One histogram of all: without those of the members that printed theirs, the gatherer's own are left.
     let mut rest = report.load.connect_latency.histogram().clone();
-    assert_eq!((rest.len(), report.load.held), (404, 404));
+    assert_eq!((rest.len(), report.load.held), (400, 400));
     for (index, member) in others {
         let (status, printed, said) = member.end();
         let expected = match index {
@@ -179,7 +179,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
             rest.subtract(own.connect_latency.histogram()).expect("all of it is in the sum");
         }
     }
-    assert_eq!(rest.len(), 101);
+    assert_eq!(rest.len(), 100);
     let (status, printed, said) = late.end();
     assert_eq!((status, printed.as_str()), (Some(6), ""), "{said}");
     assert!(said.contains("too late for the fleet") && said.contains("nothing was opened"), "{said}");

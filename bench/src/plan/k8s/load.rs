@@ -16,7 +16,7 @@ pub(super) const TRIES: u32 = 5;
 /// Where pod 0 hears the others.
 pub(super) const GATHER_PORT: u16 = 23_390;
 /// How long pods wait for each other: for the slowest to be scheduled and to get its image. Within [`SLACK`], with the tries.
-const REGISTER: Duration = Duration::from_secs(300);
+pub(super) const REGISTER: Duration = Duration::from_secs(300);
 /// The exit status of a load that was not the one planned; trying again cannot make it so.
 const GENERATOR_BOUND: u32 = 6;
 /// The label by which one pod of an Indexed Job is told from the others (Kubernetes 1.28).
