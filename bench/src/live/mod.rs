@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod compose;
 pub mod cooldown;
 mod fault;
+pub mod fleet;
 pub mod interrupt;
 pub mod journal;
 mod link;
