@@ -7,6 +7,7 @@ use crate::judge::compare::{Answer, Refused};
 use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
 use crate::live::interrupt::StopSignal;
+use crate::live::journal::JournalError;
 use crate::live::message::Failed;
 use crate::live::vm::VmError;
 use crate::plan::consent::NoConsent;
@@ -200,6 +201,9 @@ pub enum Error {
     /// A virtual machine came to nothing.
     #[error(transparent)]
     Vm(#[from] VmError),
+    /// The host may not be changed, or is not as it was.
+    #[error(transparent)]
+    Host(#[from] JournalError),
     /// A signal came before there was anything to save.
     #[error("stopped by a signal")]
     Stopped(StopSignal),
@@ -233,9 +237,11 @@ impl Error {
             Self::Scenario(error) if error.class == Class::Machine => ExitStatus::Machine,
             Self::Scenario(_) | Self::Usage { .. } | Self::NotARecord { .. } => ExitStatus::Usage,
             Self::Refused(refusals) if refusals.iter().any(|r| r.class == Class::Scenario) => ExitStatus::Usage,
-            Self::Refused(_) | Self::Machine { .. } | Self::NoConsent { .. } | Self::NotAsked { .. } => {
-                ExitStatus::Machine
-            }
+            Self::Refused(_)
+            | Self::Machine { .. }
+            | Self::NoConsent { .. }
+            | Self::NotAsked { .. }
+            | Self::Host(_) => ExitStatus::Machine,
             Self::File { doing, source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound if *doing == "read" => ExitStatus::Usage,
                 _ => ExitStatus::Machine,
@@ -276,11 +282,13 @@ impl Error {
                     .to_owned(),
             ],
             Self::Target(error) => vec![error.hint()],
+            Self::Host(error) => vec![error.hint()],
             Self::Vm(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Cell { source, .. } => match source.as_ref() {
                 CellError::Worker { failed, .. } | CellError::TargetDidNotStart { failed } => {
                     failed.hint.clone().into_iter().collect()
                 }
+                CellError::Host(error) => vec![error.hint()],
                 CellError::Sysctl(_) | CellError::Start(_) | CellError::Silent { .. } | CellError::Interrupted => {
                     Vec::new()
                 }
@@ -293,7 +301,7 @@ impl Error {
 
 fn cell_status(error: &CellError) -> ExitStatus {
     match error {
-        CellError::Sysctl(_) | CellError::Start(_) => ExitStatus::Machine,
+        CellError::Sysctl(_) | CellError::Host(_) | CellError::Start(_) => ExitStatus::Machine,
         CellError::Worker { failed, .. } if failed.machine => ExitStatus::Machine,
         CellError::Worker { .. } | CellError::Silent { .. } => ExitStatus::Bug,
         CellError::TargetDidNotStart { failed } if failed.machine => ExitStatus::Machine,

@@ -275,6 +275,24 @@ impl LoadOutcome {
             keep
         });
     }
+
+    /// Takes the timeline at every multiple of `step_ns` (above zero) up to the first at or after its end, as a step function. Exact at those
+    /// instants; and timelines that were taken at the same ones merge into one that has no more points than the longest of them.
+    pub fn sample_timeline(&mut self, step_ns: u64) {
+        let mut sampled = Vec::new();
+        let mut points = std::mem::take(&mut self.timeline).into_iter().peekable();
+        let mut latest = None;
+        let mut at_ns = 0_u64;
+        while points.peek().is_some() {
+            while let Some(point) = points.next_if(|point| point.at_ns <= at_ns) {
+                latest = Some(point);
+            }
+            sampled.extend(latest.map(|point| LoadPoint { at_ns, ..point }));
+            let Some(next) = at_ns.checked_add(step_ns.max(1)) else { break };
+            at_ns = next;
+        }
+        self.timeline = sampled;
+    }
 }
 
 /// The sum of two timelines, each taken as a function that keeps the value of its last point, and is 0 before the first.

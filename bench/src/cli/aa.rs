@@ -80,7 +80,7 @@ pub(super) fn aa(options: &Aa) -> Result<ExitStatus, Error> {
     let out = out_for(options.out.as_deref(), "aa-", &source.scenario.name, false);
     let directory = RunDirectory::create(&out, options.force)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
-    let here = Here { machine: &machine, interrupt: &interrupt, plain: options.plain, verify: true };
+    let here = Here { machine: &machine, interrupt: &interrupt, book: None, plain: options.plain, verify: true };
     let ran = run_prepared(&prepared, &directory, here)?;
     say(&format!("saved in {}", directory.path().display()));
     if interrupt.seen().is_some() {

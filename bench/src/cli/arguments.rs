@@ -11,6 +11,7 @@ use super::behaviour::Conduct;
 use super::compare::Compare;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
+pub(super) use super::restore::Options as Restore;
 pub(super) use super::run::Options as Run;
 use crate::judge::report::forms::markdown::LEAST_BYTES;
 use crate::plan::order::BLOCKS_MOST;
@@ -62,7 +63,9 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
-    /// Kubernetes: a scenario as plain YAML
+    /// Put back what a run with --allow-host-changes had changed when it was killed, and sweep control groups
+    Restore(Restore),
+    /// Kubernetes: a scenario as plain YAML, and restarts set beside what was foretold
     K8s(K8s),
     /// Run scenarios on another kernel, in a virtual machine that lasts as long as the run
     Vm(super::vm::arguments::Vm),
@@ -91,6 +94,9 @@ pub(super) struct Check {
     /// Only parse; do not ask what this machine can do
     #[arg(long)]
     pub(super) syntax: bool,
+    /// Take settings of this whole machine too, as `run --allow-host-changes` does; nothing is changed
+    #[arg(long)]
+    pub(super) allow_host_changes: bool,
     /// Show only the cells whose id matches
     #[arg(long, value_name = "CELL-GLOB")]
     pub(super) only: Option<String>,
@@ -273,7 +279,11 @@ pub(super) struct Consent {
 Examples:
   brimful load 127.0.0.1:23380 --connections 12000 --ramp 3s --hold 1m
   brimful load 127.0.0.1:23380 --source kernel --ramp 0s
-  brimful load 127.0.0.1:23380 --behaviour heartbeat --heartbeat-interval 5s --reconnect jittered")]
+  brimful load 127.0.0.1:23380 --behaviour heartbeat --heartbeat-interval 5s --reconnect jittered
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 0/8 --gatherer 10.0.0.1:23390 --out fleet.json
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 3/8 --gatherer 10.0.0.1:23390
+
+A fleet exits with 6 when a member is missing, late or lost: the load was not the one that was planned.")]
 pub(super) struct Load {
     /// The server: on loopback, or one that consents (docs/consent.md)
     pub(super) address: SocketAddr,
@@ -300,6 +310,32 @@ pub(super) struct Load {
     /// The form of the summary
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) fleet: FleetOptions,
+}
+
+/// One load over several machines.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several generators that start together (docs/fleet.md)")]
+pub(super) struct FleetOptions {
+    /// Which member this is, and how many there are: 0/8 gathers, 1/8 to 7/8 join it. 8 alone takes the index from JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "INDEX/MEMBERS", value_parser = member, conflicts_with = "share")]
+    pub(super) fleet: Option<(Option<u32>, u32)>,
+    /// Where member 0 is reached, the same for every member
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) gatherer: Option<SocketAddr>,
+    /// Where member 0 listens for the others; without it, everywhere, at the gatherer's port
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) fleet_listen: Option<SocketAddr>,
+    /// How long the members are waited for before those that are ready start
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "5m", value_parser = above_zero)]
+    pub(super) register_within: Duration,
+    /// How long their accounts are waited for after the end of the load
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "15s", value_parser = above_zero)]
+    pub(super) gather_within: Duration,
+    /// Where member 0 writes the fleet's report (JSON), besides standard output
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -346,6 +382,31 @@ pub(super) struct K8s {
 pub(super) enum K8sCommand {
     /// Write a scenario as plain YAML: a kustomize base with the overlays `kind` and `cluster`, a folder for each cell
     Render(Render),
+    /// What a kubelet restarted, from what kubectl prints, beside what brimful's probe foretold
+    Restarts(Restarts),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl get events | brimful k8s restarts -
+  brimful k8s restarts pods.json events.txt --report brimful-out/origin-20261123T120000Z
+  brimful k8s restarts out/0-nofile-64/account/{pods.json,events.txt} --probe out/0-nofile-64/account/probe-*.log
+
+Nothing is asked of a cluster.")]
+pub(super) struct Restarts {
+    /// What `kubectl get pods -o json`, `kubectl describe pod` or `kubectl get events` printed; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// A run whose cells say when a restart was foretold
+    #[arg(long, value_name = "RUN")]
+    pub(super) report: Option<PathBuf>,
+    /// The log of a `brimful probe --format json`
+    #[arg(long, value_name = "LOG")]
+    pub(super) probe: Option<PathBuf>,
+    /// The failureThreshold for that log
+    #[arg(long, default_value_t = 3, requires = "probe", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) failure_threshold: u32,
 }
 
 #[derive(Debug, Args)]
@@ -354,7 +415,7 @@ Examples:
   brimful k8s render origin --cell 'somaxconn=128,*nofile=1024' --out k8s
   kubectl apply -k k8s/0-*/overlays/kind
 
-Nothing is sent anywhere. Each pod of the load gives its own account in its log; docs/kubernetes.md goes through it.")]
+Nothing is sent anywhere. The pods of the load are a fleet; its report is in the log of pod 0. docs/kubernetes.md goes through it.")]
 pub(super) struct Render {
     /// A file, or the name of a built-in scenario
     pub(super) scenario: String,
@@ -386,6 +447,15 @@ fn share(text: &str) -> Result<(u32, u32), String> {
         (Ok(index), Ok(of)) if index < of => Ok((index, of)),
         _ => Err(wrong()),
     }
+}
+
+/// A member of a fleet: `3/8`, or `8` for one that is told its index by Kubernetes.
+fn member(text: &str) -> Result<(Option<u32>, u32), String> {
+    let wrong = || format!("`{text}` is no member: write 0/8 for the first of eight, or 8 in a pod of an Indexed Job");
+    if text.contains('/') {
+        return share(text).map(|(index, of)| (Some(index), of)).map_err(|_| wrong());
+    }
+    text.parse().ok().filter(|members| *members > 0).map(|members| (None, members)).ok_or_else(wrong)
 }
 
 /// A duration that is not zero.

@@ -1,6 +1,7 @@
 //! `brimful check`: every cell, what it would cost, and whether this machine can.
 
 use super::arguments::Check;
+use super::run::could_change_host;
 use super::sources;
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
@@ -9,13 +10,14 @@ use crate::plan::cell::Cell;
 use crate::plan::cost::{self, Machine};
 use crate::plan::host;
 use crate::plan::matrix;
-use crate::plan::scenario::Scenario;
+use crate::plan::scenario::{HostWide, Scenario};
 
 /// The hard descriptor limit assumed when only the syntax is asked for: no value is refused.
 const NO_LIMIT: u64 = u64::MAX;
 
 pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
-    let found = sources::find(&options.scenarios)?;
+    let host_wide = if options.allow_host_changes { HostWide::Admitted } else { HostWide::Refused };
+    let found = sources::find_with(&options.scenarios, host_wide)?;
     if options.syntax {
         for source in &found {
             let cells = matrix::expand(&source.scenario, NO_LIMIT).map_err(Error::Refused)?;
@@ -59,6 +61,7 @@ pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
 fn feasible_cells(scenario: &Scenario, machine: &Machine, only: Option<&str>) -> Result<Vec<Cell>, Error> {
     let cells = cells(scenario, machine, only)?;
     refuse_infeasible(&cells, machine)?;
+    could_change_host(scenario, &cells)?;
     Ok(cells)
 }
 

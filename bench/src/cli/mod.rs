@@ -14,6 +14,7 @@ mod merge;
 mod probe;
 mod progress;
 mod report;
+mod restore;
 mod rules;
 mod run;
 mod scenarios;
@@ -80,6 +81,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
+        Command::Restore(options) => restore::restore(&options),
         Command::K8s(options) => k8s::k8s(&options),
         Command::Vm(options) => vm::vm(&options),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::plan::catalogue;
-use crate::plan::scenario::Scenario;
+use crate::plan::scenario::{HostWide, Scenario};
 
 /// A scenario that was named on the command line.
 #[derive(Debug)]
@@ -18,17 +18,22 @@ pub(super) struct Source {
 
 /// Finds and parses everything that was named; nothing is run unless all of it is good.
 pub(super) fn find(typed: &[String]) -> Result<Vec<Source>, Error> {
+    find_with(typed, HostWide::Refused)
+}
+
+/// The same where somebody has said whether the machine itself may be changed.
+pub(super) fn find_with(typed: &[String], host_wide: HostWide) -> Result<Vec<Source>, Error> {
     let mut found = Vec::new();
     for word in typed {
         let path = Path::new(word);
         if path.is_dir() {
             for file in files_in(path)? {
-                found.push(from_file(&file)?);
+                found.push(from_file(&file, host_wide)?);
             }
         } else if path.exists() || path.extension().is_some() || word.contains('/') {
-            found.push(from_file(path)?);
+            found.push(from_file(path, host_wide)?);
         } else {
-            found.push(embedded(word)?);
+            found.push(embedded(word, host_wide)?);
         }
     }
     Ok(found)
@@ -65,16 +70,16 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn from_file(path: &Path) -> Result<Source, Error> {
+fn from_file(path: &Path, host_wide: HostWide) -> Result<Source, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
     let typed = path.display().to_string();
-    Ok(Source { scenario: Scenario::parse(&typed, &text).map_err(Box::new)?, typed })
+    Ok(Source { scenario: Scenario::parse_with(&typed, &text, host_wide).map_err(Box::new)?, typed })
 }
 
-fn embedded(name: &str) -> Result<Source, Error> {
+fn embedded(name: &str, host_wide: HostWide) -> Result<Source, Error> {
     let text = text_of(name)?;
-    let scenario = Scenario::parse(&format!("{name}.toml"), text).map_err(Box::new)?;
+    let scenario = Scenario::parse_with(&format!("{name}.toml"), text, host_wide).map_err(Box::new)?;
     Ok(Source { typed: name.to_owned(), scenario })
 }
 

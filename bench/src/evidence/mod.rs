@@ -5,6 +5,7 @@ pub mod netlink;
 pub mod cgroup;
 pub mod counters;
 pub mod inet_diag;
+pub mod kube;
 pub mod nftables;
 pub mod per_cpu;
 pub mod proc;
@@ -15,6 +16,8 @@ pub mod listener_log;
 pub mod named_log;
 pub mod socket_log;
 
+pub mod fleet;
 pub mod given;
+pub mod journal;
 pub mod record;
 pub mod series;

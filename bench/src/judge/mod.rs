@@ -31,6 +31,9 @@ pub mod knobs;
 pub mod report;
 pub mod tuning;
 
+pub mod fleet;
+pub mod restarts;
+
 pub mod gather;
 pub mod stats;
 

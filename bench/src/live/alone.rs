@@ -16,16 +16,45 @@ use super::process::{Heard, Key, START_LEAD_NS, Worker};
 use super::turns::Turns;
 use crate::evidence::record::Role;
 
-/// Opens a load, holds it for `duration` from its first intended instant or until a signal, and returns what it came to.
+/// Who says when a load begins and ends.
+pub trait Conductor {
+    /// The instant of `CLOCK_MONOTONIC` at which the load starts, in nanoseconds. Asked from when every shard is ready, again and again until
+    /// there is one.
+    fn start(&mut self) -> Option<u64>;
+    /// Whether it is to end now, before its time or before it began.
+    fn stopped(&mut self) -> bool;
+    /// How it stands.
+    fn point(&mut self, point: LoadPoint);
+}
+
+/// The conductor of a load that nobody else has a part in: it starts as soon as it can, and ends with a signal.
+#[derive(Debug)]
+pub struct AtOnce<'a, S> {
+    /// Whether a signal came.
+    pub interrupt: &'a Interrupt,
+    /// Shows how it stands.
+    pub show: S,
+}
+
+impl<S: FnMut(LoadPoint)> Conductor for AtOnce<'_, S> {
+    fn start(&mut self) -> Option<u64> {
+        Some(monotonic_ns() + START_LEAD_NS)
+    }
+
+    fn stopped(&mut self) -> bool {
+        self.interrupt.seen().is_some()
+    }
+
+    fn point(&mut self, point: LoadPoint) {
+        (self.show)(point);
+    }
+}
+
+/// Opens a load, holds it for `duration` from its first intended instant or until it is stopped, and returns what it came to.
 ///
 /// # Errors
 /// When a shard cannot be started, or breaks.
-pub fn load(
-    plan: &LoadPlan,
-    duration: Duration,
-    interrupt: &Interrupt,
-    mut show: impl FnMut(LoadPoint),
-) -> Result<LoadOutcome, Failed> {
+pub fn load(plan: &LoadPlan, duration: Duration, conductor: &mut impl Conductor) -> Result<LoadOutcome, Failed> {
     let failed = |what: String| Failed { what, hint: None, machine: true };
     let (mouth, ear) = channel();
     let mut shards = BTreeMap::new();
@@ -44,7 +73,18 @@ pub fn load(
     let mut untold: BTreeSet<u32> = shards.keys().copied().collect();
     while !untold.is_empty() {
         let now = monotonic_ns();
-        if !stopped && (interrupt.seen().is_some() || end_ns.is_some_and(|end| now >= end)) {
+        if waiting == 0
+            && !stopped
+            && end_ns.is_none()
+            && let Some(t0_ns) = conductor.start()
+        {
+            end_ns = Some(t0_ns.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)));
+            for worker in shards.values_mut() {
+                worker.tell(&Tell::Start { t0_ns }).ok();
+            }
+            open_in_turn(&mut turns, &mut shards);
+        }
+        if !stopped && (conductor.stopped() || end_ns.is_some_and(|end| now >= end)) {
             stopped = true;
             for worker in shards.values_mut() {
                 // One that has ended is heard of below.
@@ -58,22 +98,12 @@ pub fn load(
             Err(RecvTimeoutError::Disconnected) => break,
         };
         match heard {
-            Heard::Said(Said::Waiting) => {
-                waiting -= 1;
-                if waiting == 0 && !stopped {
-                    let t0_ns = monotonic_ns() + START_LEAD_NS;
-                    end_ns = Some(t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2));
-                    for worker in shards.values_mut() {
-                        worker.tell(&Tell::Start { t0_ns }).ok();
-                    }
-                    open_in_turn(&mut turns, &mut shards);
-                }
-            }
+            Heard::Said(Said::Waiting) => waiting = waiting.saturating_sub(1),
             Heard::Said(Said::Point(point)) => {
                 points.insert(key.shard, point);
                 turns.attempted(key.shard, point.attempted);
                 open_in_turn(&mut turns, &mut shards);
-                show(sum(points.values()));
+                conductor.point(sum(points.values()));
             }
             Heard::Said(Said::LoadDone(shard)) => {
                 outcome.merge(&shard);

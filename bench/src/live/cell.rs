@@ -13,6 +13,7 @@ use brimful_target::{Outcome as TargetOutcome, Ready};
 
 use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};
+use super::journal::Book;
 use super::machine;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
@@ -111,7 +112,7 @@ pub struct Gathered {
     pub teardown: Duration,
 }
 
-/// Runs one cell in a fresh sandbox.
+/// Runs one cell in a fresh sandbox. `book` is given where sysctls of the whole host may be changed for it; they are put back when this returns.
 ///
 /// # Errors
 /// When it could not be set up, or a worker other than the target broke. A target that dies during the cell is no error: that is a finding.
@@ -119,10 +120,11 @@ pub fn run(
     cell: &Cell,
     layout: &Layout,
     interrupt: &Interrupt,
+    book: Option<&Book>,
     show: &mut dyn FnMut(Live),
 ) -> Result<Gathered, CellError> {
     let began = monotonic_ns();
-    let mut stage = Stage::new(interrupt);
+    let mut stage = Stage::new(interrupt, book);
     show(Live::Step("making the sandbox"));
     let places = stage.sandbox(cell, layout)?;
     show(Live::Step("starting target, load and probe"));
@@ -160,12 +162,12 @@ struct Stage<'a> {
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
-    /// What the cell changed of a guest; put back after everything else.
-    own_host: OwnHost,
+    /// What the cell changed of the host; put back after everything else.
+    own_host: OwnHost<'a>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(interrupt: &'a Interrupt) -> Self {
+    fn new(interrupt: &'a Interrupt, book: Option<&'a Book>) -> Self {
         let (mouth, ear) = channel();
         Self {
             interrupt,
@@ -178,7 +180,7 @@ impl<'a> Stage<'a> {
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
-            own_host: OwnHost::default(),
+            own_host: OwnHost::new(book),
         }
     }
 

@@ -1,52 +1,75 @@
-//! Sysctls of the whole host, in a guest that is brimful's own: set before a cell's sandbox is made, and put back when the cell is over.
+//! Sysctls of the whole host: set before a cell's sandbox is made, and put back when the cell is over.
 //!
-//! It must never run anywhere else: nothing here is journalled, because the host ends with the run.
+//! Only in two places. In a guest that is brimful's own nothing is journalled, because that host ends with the run. On any
+//! other one it takes the user's word, and a [`Book`] that knows how to undo it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::journal::{Book, JournalError};
 use super::sysctl::{self, Reading, SysctlError};
 use super::vm;
 use crate::plan::knob::{is_host_wide, sysctl_path};
 
 /// What was there before. Dropped, it puts that back.
-#[derive(Debug, Default)]
-pub(super) struct OwnHost(Vec<(PathBuf, String)>);
+#[derive(Debug)]
+pub(super) struct OwnHost<'a> {
+    /// Given by whoever may change this host.
+    book: Option<&'a Book>,
+    /// What stood in a guest.
+    before: Vec<(PathBuf, String)>,
+}
 
-impl OwnHost {
+impl<'a> OwnHost<'a> {
+    pub(super) fn new(book: Option<&'a Book>) -> Self {
+        Self { book, before: Vec::new() }
+    }
+
     /// Sets those of a cell's sysctls that are the host's, adds what the kernel gave to `readings`, and returns the others: they are the namespace's.
     ///
     /// # Errors
-    /// When one does not take, and when this host is not brimful's own.
-    pub(super) fn set<'a>(
+    /// When one does not take, and when this host is neither brimful's own nor may be changed.
+    pub(super) fn set<'s>(
         &mut self,
-        sysctls: impl Iterator<Item = (&'a String, &'a String)>,
+        sysctls: impl Iterator<Item = (&'s String, &'s String)>,
         readings: &mut Vec<Reading>,
-    ) -> Result<Vec<(String, String)>, SysctlError> {
+    ) -> Result<Vec<(String, String)>, JournalError> {
         let mut others = Vec::new();
         for (name, value) in sysctls {
             if !is_host_wide(name) {
                 others.push((name.clone(), value.clone()));
                 continue;
             }
-            let path = match sysctl_path(name) {
-                Ok(path) if vm::is_guest() => path,
-                Ok(_) => return Err(SysctlError::ReadOnly { name: name.clone() }),
-                Err(_) => return Err(SysctlError::Absent { name: name.clone() }),
-            };
-            let root = Path::new("/proc/sys");
-            let before = fs::read_to_string(root.join(&path)).unwrap_or_default();
-            readings.push(sysctl::set(root, &path, name, value)?);
-            self.0.push((root.join(path), before));
+            readings.push(match self.book {
+                Some(book) => book.change(name, value)?,
+                None => self.set_in_guest(name, value)?,
+            });
         }
         Ok(others)
     }
+
+    fn set_in_guest(&mut self, name: &str, value: &str) -> Result<Reading, SysctlError> {
+        let path = match sysctl_path(name) {
+            Ok(path) if vm::is_guest() => path,
+            Ok(_) => return Err(SysctlError::ReadOnly { name: name.to_owned() }),
+            Err(_) => return Err(SysctlError::Absent { name: name.to_owned() }),
+        };
+        let root = Path::new("/proc/sys");
+        let before = fs::read_to_string(root.join(&path)).unwrap_or_default();
+        let reading = sysctl::set(root, &path, name, value)?;
+        self.before.push((root.join(path), before));
+        Ok(reading)
+    }
 }
 
-impl Drop for OwnHost {
+impl Drop for OwnHost<'_> {
     fn drop(&mut self) {
+        if let Some(book) = self.book {
+            // Whoever gave the book asks it whether all is back.
+            book.put_back().ok();
+        }
         // The last one first: one may bound another.
-        for (path, before) in self.0.drain(..).rev() {
+        for (path, before) in self.before.drain(..).rev() {
             // A value that was there can be set again; and if not, the guest ends with the run.
             fs::write(path, before.trim()).ok();
         }
@@ -63,13 +86,13 @@ mod tests {
         let set = |name: &str, value: &str| {
             let mut readings = Vec::new();
             let (name, value) = (name.to_owned(), value.to_owned());
-            let others = OwnHost::default().set(std::iter::once((&name, &value)), &mut readings);
+            let others = OwnHost::new(None).set(std::iter::once((&name, &value)), &mut readings);
             assert!(readings.is_empty());
             others
         };
         let refused = set("fs.file-max", same.trim());
-        assert!(matches!(refused, Err(SysctlError::ReadOnly { name }) if name == "fs.file-max"));
+        assert!(matches!(refused, Err(JournalError::Sysctl(SysctlError::ReadOnly { name })) if name == "fs.file-max"));
         let others = set("net.core.somaxconn", "128");
-        assert_eq!(others, Ok(vec![("net.core.somaxconn".to_owned(), "128".to_owned())]));
+        assert_eq!(others.unwrap(), [("net.core.somaxconn".to_owned(), "128".to_owned())]);
     }
 }

@@ -91,16 +91,17 @@ pub(super) fn compare(name: &str, value: &str) -> Result<Reading, SysctlError> {
     }
 }
 
-fn read(file: &Path) -> io::Result<String> {
+pub(super) fn read(file: &Path) -> io::Result<String> {
     std::fs::read_to_string(file).map(|text| fold(&text))
 }
 
 /// Values of several fields are written with blanks and read back with tabs.
-fn fold(value: &str) -> String {
+pub(super) fn fold(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn class(file: &Path, name: &str, asked: &str, error: &io::Error) -> SysctlError {
+/// What an error about a sysctl's file means.
+pub(super) fn class(file: &Path, name: &str, asked: &str, error: &io::Error) -> SysctlError {
     let name = name.to_owned();
     match error.kind() {
         io::ErrorKind::NotFound => SysctlError::Absent { name },

@@ -39,6 +39,7 @@ pub mod predict;
 
 pub mod knee;
 
+pub mod fleet;
 pub mod k8s;
 
 pub(crate) mod words;

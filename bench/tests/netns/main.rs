@@ -4,9 +4,11 @@
 
 mod bad_input;
 mod blocks;
+mod bridge;
 mod carry;
 mod consent;
 mod faults;
+mod fleet;
 mod knee;
 mod leftovers;
 mod stage;

@@ -115,6 +115,19 @@ proptest! {
         prop_assert_eq!(outcome.timeline.last(), timeline.last());
         prop_assert!(outcome.timeline.iter().all(|p| timeline.contains(p)));
     }
+
+    #[test]
+    fn a_sampled_timeline_is_the_same_step_function_at_its_instants(timeline in timeline(), step in 1_u64..40) {
+        let value = |timeline: &[LoadPoint], at_ns| timeline.iter().rfind(|p| p.at_ns <= at_ns).map(|p| p.held);
+        let mut outcome = LoadOutcome { timeline: timeline.clone(), ..LoadOutcome::default() };
+        outcome.sample_timeline(step);
+        let end = timeline.last().map_or(0, |p| p.at_ns);
+        for at_ns in (0..=end.next_multiple_of(step)).step_by(usize::try_from(step).unwrap()) {
+            prop_assert_eq!(value(&outcome.timeline, at_ns), value(&timeline, at_ns));
+        }
+        prop_assert!(outcome.timeline.iter().all(|p| p.at_ns % step == 0));
+        prop_assert!(outcome.timeline.len() as u64 <= end.div_ceil(step) + 1);
+    }
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Session<'_> {
     ) -> Result<Option<(Record, String)>, Error> {
         let layout = topology::resolve(cell, self.machine.nofile_hard).map_err(|r| Error::Refused(vec![r]))?;
         let started_at = Timestamp::now().to_string();
-        let gathered = match cell::run(cell, &layout, self.interrupt, &mut |live| progress.live(live)) {
+        let gathered = match cell::run(cell, &layout, self.interrupt, None, &mut |live| progress.live(live)) {
             Ok(gathered) => gathered,
             Err(CellError::Interrupted) => return Ok(None),
             Err(source) => return Err(Error::Cell { cell: cell.id.clone(), source: Box::new(source) }),

@@ -12,6 +12,7 @@ use crate::judge::{Verdict, judge, worth_repeating};
 use crate::live::cell::{self, CellError, Live};
 use crate::live::compose::{self, Belongs};
 use crate::live::cooldown::Cooled;
+use crate::live::journal::Book;
 use crate::plan::cell::Cell;
 use crate::plan::expect::CellOutcome;
 use crate::plan::predict::predict;
@@ -56,14 +57,18 @@ impl Attempts<'_> {
                 Err(source @ CellError::TargetDidNotStart { .. }) => return Ok(Ended::NotStarted(self.failed(source))),
                 Err(source) => return Err(self.failed(source)),
             };
+            // Said once the record is safe: the next cell must not begin on a host that is not as it was.
+            let back = session.here.book.map_or(Ok(()), Book::put_back);
             let verdict = judge(&record);
             if !self.again(&record, &verdict, attempt) {
                 // Saved before anything else can go wrong.
                 session.directory.save_record(&record)?;
                 session.directory.log(&format!("{}: {}", self.name(), in_short(&verdict)))?;
+                back?;
                 return Ok(Ended::Record(Box::new(record), verdict));
             }
             session.directory.save_void(&record)?;
+            back?;
             session.directory.log(&format!("{}: {}; it is run again", self.name(), in_short(&verdict)))?;
             attempt += 1;
         }
@@ -78,7 +83,7 @@ impl Attempts<'_> {
     ) -> Result<Record, CellError> {
         let Self { session, cell, block } = *self;
         let started_at = Timestamp::now().to_string();
-        let gathered = cell::run(cell, layout, session.here.interrupt, show)?;
+        let gathered = cell::run(cell, layout, session.here.interrupt, session.here.book, show)?;
         let belongs = Belongs {
             scenario: &session.prepared.scenario.name,
             block,

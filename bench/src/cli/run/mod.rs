@@ -4,6 +4,7 @@
 //! needs a run for another purpose takes the same two steps: [`prepare`], then [`run_prepared`].
 
 mod attempt;
+mod host;
 mod options;
 mod prepare;
 mod session;
@@ -23,8 +24,10 @@ use crate::plan::arm::Arm;
 use crate::plan::catalogue;
 use crate::plan::need::Need;
 use crate::plan::refusal::Refusal;
+use crate::plan::scenario::HostWide;
 use crate::store::RunDirectory;
 
+pub(super) use self::host::could as could_change_host;
 pub(super) use self::options::Options;
 pub(super) use self::prepare::{Prepared, Wish, prepare};
 pub(super) use self::session::{Here, run as run_prepared};
@@ -33,7 +36,8 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
     let wish = wish(options)?;
     let typed =
         if options.scenarios.is_empty() { vec![catalogue::DEFAULT.to_owned()] } else { options.scenarios.clone() };
-    let found = sources::find(&typed)?;
+    let host_wide = if options.allow_host_changes { HostWide::Admitted } else { HostWide::Refused };
+    let found = sources::find_with(&typed, host_wide)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
     // Everything is checked before anything is run: the last scenario's mistake must not cost the first one's minutes.
     let mut planned: Vec<Prepared> = Vec::new();
@@ -49,10 +53,25 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
         planned.push(prepare(source, &wish, &machine)?);
     }
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
-    let here = Here { machine: &machine, interrupt: &interrupt, plain: options.plain, verify: options.verify };
+    let book = host::book(&planned, options, &interrupt)?;
+    let here = Here {
+        machine: &machine,
+        interrupt: &interrupt,
+        book: book.as_deref(),
+        plain: options.plain,
+        verify: options.verify,
+    };
+    let outcome = run_planned(&planned, options, here);
+    for (source, need) in elsewhere {
+        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
+    }
+    host::end(book.as_deref(), outcome)
+}
+
+fn run_planned(planned: &[Prepared], options: &Options, here: Here<'_>) -> Result<ExitStatus, Error> {
     let mut status = ExitStatus::Done;
     let mut confusion = Confusion::default();
-    for prepared in &planned {
+    for prepared in planned {
         let out = out_for(options.out.as_deref(), "", &prepared.scenario.name, planned.len() > 1);
         let directory = RunDirectory::create(&out, options.force)?;
         let ran = run_prepared(prepared, &directory, here)?;
@@ -63,12 +82,9 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
             status = status.worse(verify::verify(prepared, &ran.report));
             confusion.merge(&Confusion::of(confusion::pairs(&prepared.scenario.expect, &ran.report)));
         }
-        if interrupt.seen().is_some() {
+        if here.interrupt.seen().is_some() {
             break;
         }
-    }
-    for (source, need) in elsewhere {
-        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
     }
     if options.verify && planned.len() > 1 {
         say(&format!("\n{confusion}"));

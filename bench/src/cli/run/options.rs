@@ -53,6 +53,12 @@ pub(in crate::cli) struct Options {
     /// Fail when a scenario of several needs what is not here (root), instead of listing it
     #[arg(long)]
     pub(super) strict: bool,
+    /// Let a scenario change settings of this whole machine; each is journalled first and put back after its cell (docs/host.md)
+    #[arg(long)]
+    pub(super) allow_host_changes: bool,
+    /// The folder of that journal [default: /run/brimful, or an ordinary user's XDG_RUNTIME_DIR/brimful]
+    #[arg(long, value_name = "DIR", requires = "allow_host_changes")]
+    pub(super) journal: Option<PathBuf>,
     /// What to print when it is done
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,

@@ -76,6 +76,7 @@ pub(in crate::cli) fn prepare(source: &Source, wish: &Wish, machine: &Machine) -
         }
         notes.push(host::NOTE.to_owned());
     }
+    notes.extend(super::host::notes(&scenario, &cells, wish.jobs)?);
     if wish.jobs > 1 {
         if let Some(refusal) = cost::together(&cells, machine, wish.jobs) {
             return Err(Error::Refused(vec![refusal]));

@@ -15,6 +15,7 @@ use crate::judge::report::{Report, RunInfo};
 use crate::judge::words::counted;
 use crate::live::cooldown::{self, Cooled, Tables};
 use crate::live::interrupt::Interrupt;
+use crate::live::journal::Book;
 use crate::live::machine;
 use crate::plan::cell::Cell;
 use crate::plan::cost::Machine;
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Here<'a> {
     pub(in crate::cli) machine: &'a Machine,
     /// Set by Ctrl-C and SIGTERM.
     pub(in crate::cli) interrupt: &'a Interrupt,
+    /// Where this machine itself may be changed.
+    pub(in crate::cli) book: Option<&'a Book>,
     /// Lines instead of a progress display, also on a terminal.
     pub(in crate::cli) plain: bool,
     /// Whether a cell that is expected to be void is no failure.

@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use crate::evidence::record::Role;
+use crate::live::journal::JournalError;
 use crate::live::message::{Failed, Said};
 use crate::live::process::{Key, role_name};
 use crate::live::sysctl::SysctlError;
@@ -12,6 +13,9 @@ pub enum CellError {
     /// A sysctl did not take.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
+    /// The host could not be changed.
+    #[error(transparent)]
+    Host(#[from] JournalError),
     /// The sandbox, the load or the probe could not be set up, or broke.
     #[error("the {role} worker failed: {failed}")]
     Worker {

@@ -71,6 +71,12 @@ impl Hierarchy {
     }
 }
 
+/// Every place where groups are mounted that brimful could have made one in, from the text of `/proc/PID/mountinfo`.
+pub(super) fn mounted(mounts: &str) -> Vec<PathBuf> {
+    let places = mounts.lines().flat_map(|line| [Version::First, Version::Second].map(|version| mount(line, version)));
+    places.flatten().map(|(place, _)| place).collect()
+}
+
 /// Mount point and root of a mount of the version asked for, and for the first version with the cpu controller.
 fn mount(line: &str, version: Version) -> Option<(PathBuf, &str)> {
     let (place, kind) = line.split_once(" - ")?;
@@ -119,6 +125,13 @@ mod tests {
             let tidy = Hierarchy { own: found.own.components().collect(), ..found };
             assert_eq!(tidy, expected, "{groups}");
         }
+    }
+
+    #[test]
+    fn every_tree_that_could_hold_a_group_is_found() {
+        assert_eq!(mounted(FIRST), [Path::new("/sys/fs/cgroup/cpu,cpuacct"), Path::new("/sys/fs/cgroup/unified")]);
+        assert_eq!(mounted(SECOND), [Path::new("/sys/fs/cgroup")]);
+        assert!(mounted("").is_empty());
     }
 
     #[test]

@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 use super::message::Failed;
 
 mod hierarchy;
+mod left;
 
 use hierarchy::{Hierarchy, Version};
+
+pub use left::{Left, sweep_all};
 
 /// The kernel's own default, and the most common: 100 ms, in microseconds.
 const PERIOD_US: u64 = 100_000;

@@ -27,13 +27,23 @@ pub(super) fn run(
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
     let turn = if in_turn { wait_for_turn(&mut orders) } else { Turn::Opens };
-    let hold_until_ns = match turn {
+    let mut hold_until_ns = match turn {
         Turn::Opens => None,
         // Nothing is opened after the end: what comes of it is an account of nothing attempted.
         Turn::TooLate => Some(0),
         Turn::Abandoned => return Ok(()),
     };
-    let Some(words) = orders.readiness() else { return Ok(()) };
+    let words = loop {
+        if let Some(words) = orders.readiness() {
+            break words;
+        }
+        // Words that came with the start.
+        match orders.latest() {
+            Some(Tell::Stop | Tell::Enough) => hold_until_ns = Some(0),
+            Some(_) => {}
+            None => return Ok(()),
+        }
+    };
     let schedule = Schedule { t0_ns, hold_until_ns };
     let hear = || if orders.latest() == Some(Tell::Enough) { Word::Enough } else { Word::End };
     let held = hold::run_shard_hearing(plan, shard, schedule, words, hear, |point| say(&Said::Point(point)))

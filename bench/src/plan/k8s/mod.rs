@@ -1,7 +1,7 @@
 //! A cell as plain YAML for Kubernetes: a kustomize base, the overlays `kind` and `cluster`, and a component for what a kubelet must
 //! allow. Pure: a scenario and a cell come in, texts with their paths go out.
 //!
-//! Every pod of the load opens its own share and gives its own account; nobody gathers them.
+//! The pods of the load are a fleet (`plan::fleet`): they start together, and pod 0 gathers what became of each.
 
 mod kustomize;
 mod load;
@@ -83,6 +83,8 @@ pub fn render(scenario: &Scenario, cell: &Cell, options: &Options) -> Result<Vec
     if stage.loads() {
         files.push(File { path: "base/load.yaml", text: load::job(&stage) });
         files.push(File { path: "base/load-service.yaml", text: load::service(&stage) });
+        files.push(File { path: "base/gatherer-service.yaml", text: load::gatherer(&stage) });
+        files.push(File { path: "base/fleet-network.yaml", text: network::fleet(&stage) });
     }
     kustomize::wrap(&stage, &mut files);
     Ok(files)

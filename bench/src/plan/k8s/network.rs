@@ -2,7 +2,7 @@
 //! no policy keeps out.
 
 use super::Stage;
-use super::load::ports;
+use super::load::{GATHER_PORT, ports};
 use super::pod::{self, Part};
 use super::yaml::{Map, Node, list, map};
 
@@ -28,7 +28,19 @@ pub(super) fn clients(stage: &Stage<'_>) -> String {
         .with("ingress", Node::List(Vec::new()))
         .with("egress", list([map().with("to", list([pods_of(Part::Target)])).with("ports", ports(stage))]));
     policy(stage, "clients", Part::Load, spec)
-        .document(&stage.head("Whom the load and the probe may reach: the server, and nobody else"))
+        .document(&stage.head("Whom the load and the probe may reach: the server, and nobody else but the fleet below"))
+}
+
+/// Rules add up: what this one allows is allowed besides.
+pub(super) fn fleet(stage: &Stage<'_>) -> String {
+    let gathering = || list([map().with("protocol", "TCP").with("port", GATHER_PORT)]);
+    let spec = map()
+        .with("podSelector", map().with("matchLabels", Part::Load.labels()))
+        .with("policyTypes", list(["Ingress", "Egress"]))
+        .with("ingress", list([map().with("from", list([pods_of(Part::Load)])).with("ports", gathering())]))
+        .with("egress", list([map().with("to", list([pods_of(Part::Load)])).with("ports", gathering())]));
+    policy(stage, "fleet", Part::Load, spec)
+        .document(&stage.head("The pods of the load reach each other, to agree on a start and to be gathered"))
 }
 
 fn policy(stage: &Stage<'_>, name: &str, part: Part, spec: Map) -> Map {

@@ -90,9 +90,3 @@ pub(super) fn option(name: &str, value: impl ToString) -> [Node; 2] {
 pub(super) fn time(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
-
-/// The target's address as the container sees it: Kubernetes puts the address of the Service `target` into every pod of the namespace
-/// that is started after it.
-pub(super) fn address(port: u16) -> Node {
-    format!("$(TARGET_SERVICE_HOST):{port}").into()
-}

@@ -1,16 +1,20 @@
 //! Our own probe beside the kubelet's: it keeps every sample, where the kubelet keeps a count.
 
+use std::time::Duration;
+
 use brimful_loadgen::probe::Action;
 
 use super::Stage;
-use super::load::{SLACK, TRIES, target_address};
+use super::load::{REGISTER, SLACK, TRIES, target_address};
 use super::pod::{self, Part, option, time};
 use super::target::probe_port;
 use super::yaml::{Node, list, map};
 
 pub(super) fn job(stage: &Stage<'_>) -> String {
     let probe = &stage.cell.probe;
-    let lasts = stage.cell.duration();
+    // It knows nothing of the fleet's start: it covers the longest wait for that, and may be ended with the load.
+    let waits = if stage.loads() { REGISTER } else { Duration::ZERO };
+    let lasts = waits + stage.cell.duration();
     let count = lasts.as_nanos().div_ceil(probe.period.as_nanos().max(1)).max(1);
     let mut words = vec![Node::from("probe"), target_address(stage, probe_port(stage))];
     match &probe.action {

@@ -68,7 +68,6 @@ pub(super) fn service(stage: &Stage<'_>) -> String {
     let ports = ports(stage);
     let ports =
         ports.iter().map(|(name, port)| map().with("name", *name).with("port", *port).with("targetPort", *port));
-    let family = if stage.cell.target.plan.listen.is_ipv6() { "IPv6" } else { "IPv4" };
     map()
         .with("apiVersion", "v1")
         .with("kind", "Service")
@@ -79,7 +78,7 @@ pub(super) fn service(stage: &Stage<'_>) -> String {
                 .with("type", "ClusterIP")
                 .note("one family, so that its address can be written before a port")
                 .with("ipFamilyPolicy", "SingleStack")
-                .with("ipFamilies", list([family]))
+                .with("ipFamilies", list([family(stage)]))
                 .note(
                     "a target that fails its health check stays reachable: what becomes of its clients is the question",
                 )
@@ -88,6 +87,11 @@ pub(super) fn service(stage: &Stage<'_>) -> String {
                 .with("ports", list(ports)),
         )
         .document(&stage.head("The address of the server, which clients find in TARGET_SERVICE_HOST"))
+}
+
+/// The family of addresses that everything here speaks.
+pub(super) fn family(stage: &Stage<'_>) -> &'static str {
+    if stage.cell.target.plan.listen.is_ipv6() { "IPv6" } else { "IPv4" }
 }
 
 /// The words of `brimful serve`, every setting of the scenario said aloud.

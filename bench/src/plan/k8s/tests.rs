@@ -178,6 +178,20 @@ fn the_connections_are_shared_out() {
     assert_eq!((&job["spec"]["completions"], &job["spec"]["completionMode"]), (&3.into(), &"Indexed".into()));
     let text = &files.iter().find(|file| file.path == "base/load.yaml").unwrap().text;
     assert!(text.contains("\"$(JOB_COMPLETION_INDEX)/3\"") && text.contains("\"60001\""), "{text}");
+    // A fleet, whose gatherer is found by the one Service that selects pod 0.
+    let words = job["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    let after = |name: &str| {
+        let at = words.iter().position(|word| word == name).unwrap_or_else(|| panic!("no {name} in {words:?}"));
+        words[at + 1].as_str().unwrap()
+    };
+    assert_eq!(
+        (after("--fleet"), after("--gatherer")),
+        ("$(JOB_COMPLETION_INDEX)/3", "$(GATHERER_SERVICE_HOST):23390")
+    );
+    let service = read(&files, "base/gatherer-service.yaml");
+    assert_eq!(service["spec"]["selector"]["batch.kubernetes.io/job-completion-index"], "0");
+    assert_eq!(service["metadata"]["name"], "gatherer");
+    assert_eq!(service["spec"]["ports"][0]["port"], 23_390);
     // Consent is for what one generator opens.
     let target = &files.iter().find(|file| file.path == "base/target.yaml").unwrap().text;
     assert!(target.contains("\"20001\""), "{target}");

@@ -188,7 +188,7 @@ pub fn admit(name: &str) -> Result<Admitted, Refusal> {
         Some(knob) if knob.scope == Scope::HostWide => Err(host_wide(&full, knob.clamp)),
         Some(knob) => Ok(Admitted::Known(knob)),
         None if canonical.starts_with("net.") => Ok(Admitted::Unlisted { name: full }),
-        None => Err(host_wide(&full, "")),
+        None => Err(unlisted(&full)),
     }
 }
 
@@ -246,7 +246,16 @@ fn host_wide(name: &str, remark: &str) -> Refusal {
     let remark = if remark.is_empty() { String::new() } else { format!(" ({remark})") };
     Refusal::machine(
         format!("`{name}` is host-wide{remark}: it would change the whole machine, so a sandbox cannot vary it"),
-        "take it out of the matrix, or write sandbox = \"vm\" in [topology] and run it with `brimful vm run`",
+        "take it out of the matrix; or write sandbox = \"vm\" in [topology] and run it with `brimful vm run`; or let \
+         brimful change this machine and put it back: run it with --allow-host-changes (docs/host.md)",
+    )
+    .about(name)
+}
+
+fn unlisted(name: &str) -> Refusal {
+    Refusal::machine(
+        format!("`{name}` is host-wide, and none of the host's settings that brimful knows"),
+        "take it out of the matrix, and set it by hand for the whole run",
     )
     .about(name)
 }

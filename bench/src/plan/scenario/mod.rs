@@ -79,6 +79,16 @@ pub struct Scenario {
     pub gate: Option<Gate>,
 }
 
+/// What is said to sysctls of the whole host, in a scenario that is not run in a guest of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostWide {
+    /// Not in a sandbox.
+    #[default]
+    Refused,
+    /// They may be changed on the machine itself, and put back: `--allow-host-changes`.
+    Admitted,
+}
+
 const ROOT: Keys = Keys {
     now: &[
         "question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "arms", "expect",
@@ -102,6 +112,14 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] with place, message, valid keys and hint for the first thing that is wrong.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
+        Self::parse_with(file, text, HostWide::Refused)
+    }
+
+    /// The same where somebody has said whether the machine itself may be changed.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`].
+    pub fn parse_with(file: &str, text: &str, host_wide: HostWide) -> Result<Self, ScenarioError> {
         let source = Source { file, text, own_host: false };
         if text.len() > MAX_FILE {
             return Err(
@@ -114,7 +132,8 @@ impl Scenario {
         let here = Section::root(source, table.get_ref(), ROOT)?;
         // First of all: which knobs there are depends on it.
         let (path, sandbox) = topology(&here)?;
-        let source = Source { own_host: sandbox == Sandbox::Vm, ..source };
+        let allowed = host_wide == HostWide::Admitted && sandbox == Sandbox::Netns;
+        let source = Source { own_host: allowed || sandbox == Sandbox::Vm, ..source };
         let root = Section::root(source, table.get_ref(), ROOT)?;
         let question = question(&root)?;
         let about = root.value("about").map(|value| value.text().map(str::to_owned)).transpose()?;

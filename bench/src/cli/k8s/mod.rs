@@ -1,5 +1,7 @@
 //! `brimful k8s render`: a scenario as plain YAML, a folder for each cell.
 
+mod restarts;
+
 use std::path::{Path, PathBuf};
 
 use super::arguments::{K8s, K8sCommand, Render};
@@ -12,6 +14,7 @@ use crate::store;
 pub(super) fn k8s(options: &K8s) -> Result<ExitStatus, Error> {
     match &options.what {
         K8sCommand::Render(options) => render(options),
+        K8sCommand::Restarts(options) => restarts::restarts(options),
     }
 }
 

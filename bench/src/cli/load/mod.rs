@@ -1,5 +1,9 @@
 //! `brimful load`: connections opened and held against a server on loopback, or one that consents.
 
+mod fleet;
+
+use std::time::Duration;
+
 use brimful_loadgen::address::capacity;
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen::plan::{LoadPlan, Sources, open_at_once, shards_needed, share_of};
@@ -10,19 +14,40 @@ use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::judge::report::{LoadReport, talk};
+use crate::live::alone::{self, AtOnce};
 use crate::live::interrupt::Interrupt;
-use crate::live::{alone, machine};
+use crate::live::machine;
 use crate::plan::cell::SourceChoice;
 use crate::plan::consent::Intent;
 use crate::plan::topology;
 
 pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
+    if let Some(member) = options.fleet.fleet {
+        return fleet::load(options, member);
+    }
     let connections = options.share.map_or(options.connections, |(index, of)| share_of(options.connections, index, of));
-    let intent = Intent {
-        scenario: options.scenario.as_deref(),
-        connections,
-        lasts: Some(options.ramp.saturating_add(options.hold)),
+    let plan = prepare(options, connections, Duration::ZERO)?;
+    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
+    say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));
+    let mut said = 0;
+    let show = |point: LoadPoint| {
+        if point.at_ns / 1_000_000_000 > said {
+            said = point.at_ns / 1_000_000_000;
+            say(&line(point, plan.connections));
+        }
     };
+    let outcome = alone::load(&plan, options.ramp + options.hold, &mut AtOnce { interrupt: &interrupt, show })?;
+    match options.format {
+        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default())),
+        Format::Text => put(&summary(&outcome)),
+    }
+    Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
+}
+
+/// Asks the server for its consent to so many connections, for a load that begins within `waits`, and plans them.
+fn prepare(options: &Load, connections: u64, waits: Duration) -> Result<LoadPlan, Error> {
+    let lasts = waits.saturating_add(options.ramp).saturating_add(options.hold);
+    let intent = Intent { scenario: options.scenario.as_deref(), connections, lasts: Some(lasts) };
     let leave = consent::ask(options.address, intent)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
     let Conducted { behaviour, comeback, path } = options.conduct.read()?;
@@ -45,20 +70,7 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
         seed: options.conduct.seed,
     };
     refuse_beyond(&plan)?;
-    let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
-    say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));
-    let mut said = 0;
-    let outcome = alone::load(&plan, options.ramp + options.hold, &interrupt, |point| {
-        if point.at_ns / 1_000_000_000 > said {
-            said = point.at_ns / 1_000_000_000;
-            say(&line(point, plan.connections));
-        }
-    })?;
-    match options.format {
-        Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default())),
-        Format::Text => put(&summary(&outcome)),
-    }
-    Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
+    Ok(plan)
 }
 
 /// Refuses more connections than there are source ports for.
