@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::aa::Aa;
 use super::compare::Compare;
+use super::doctor::Doctor;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
 pub(super) use super::run::Options as Run;
@@ -61,6 +62,8 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
+    /// Look at a live host, process, port or container without changing anything: what limit is met, and which binds first
+    Doctor(Doctor),
     /// Kubernetes: a scenario as plain YAML
     K8s(K8s),
 }

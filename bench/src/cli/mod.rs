@@ -5,6 +5,7 @@ mod arguments;
 mod check;
 mod compare;
 mod consent;
+mod doctor;
 mod gate;
 mod k8s;
 mod knee;
@@ -75,6 +76,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Serve(options) => serve::serve(&options),
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::K8s(options) => k8s::k8s(&options),
     }
 }

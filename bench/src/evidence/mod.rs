@@ -18,3 +18,6 @@ pub mod socket_log;
 pub mod given;
 pub mod record;
 pub mod series;
+
+pub mod pasted;
+pub mod snapshot;
