@@ -14,6 +14,8 @@ use crate::judge::doctor::{Diagnosis, Scope, diagnose, replay, text};
 use crate::live::doctor::{self, Roots, Whom};
 use crate::live::interrupt::Interrupt;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The longest ticket, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -94,7 +96,7 @@ fn examined(options: &Doctor, stop: &dyn Fn() -> bool) -> Result<Diagnosis, Erro
         _ => (Whom::Host, "this host".to_owned()),
     };
     let looks = doctor::look(&Roots::of_this_machine(), &whom, options.window, stop)?;
-    let scope = Scope { words, pids: looks.meant, port: options.port };
+    let scope = Scope { words, pids: looks.meant, port: options.port, tool_version: VERSION.to_owned() };
     Ok(diagnose(&looks.before, &looks.after, &scope))
 }
 
@@ -115,7 +117,8 @@ fn replayed(file: &Path) -> Result<Diagnosis, Error> {
         });
     }
     let lines: u64 = ticket.understood.values().sum();
-    let scope = Scope { words: format!("this ticket ({lines} lines understood)"), ..Scope::default() };
+    let words = format!("this ticket ({lines} lines understood)");
+    let scope = Scope { words, tool_version: VERSION.to_owned(), ..Scope::default() };
     Ok(replay(&ticket, &scope))
 }
 

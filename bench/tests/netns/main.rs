@@ -6,6 +6,7 @@ mod bad_input;
 mod blocks;
 mod carry;
 mod consent;
+mod doctor;
 mod faults;
 mod knee;
 mod leftovers;

@@ -196,11 +196,15 @@ impl Reading {
                 self.host.insert(names::FILES.to_owned(), *allocated);
                 self.host.insert(names::FILES_MAX.to_owned(), *max);
             }
-            ("fs.nr_open", [n]) => drop(self.host.insert(names::NR_OPEN.to_owned(), *n)),
+            ("fs.nr_open", [n]) => {
+                self.host.insert(names::NR_OPEN.to_owned(), *n);
+            }
             ("net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max", [n]) => {
                 self.host.insert(names::CONNTRACK_MAX.to_owned(), *n);
             }
-            ("net.netfilter.nf_conntrack_count", [n]) => drop(self.last.insert(names::CONNTRACK.to_owned(), *n)),
+            ("net.netfilter.nf_conntrack_count", [n]) => {
+                self.last.insert(names::CONNTRACK.to_owned(), *n);
+            }
             _ => {}
         }
         self.sysctls.insert(name.to_owned(), value);

@@ -74,7 +74,19 @@ impl<'a> Case<'a> {
         self.before?.namespaces.iter().find(|before| before.id == namespace.id)
     }
 
+    /// The namespaces of whoever is meant; all of them where that is not known.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = &'a Namespace> {
+        let meant: Vec<u64> = match (self.scope.pids.as_slice(), self.scope.port) {
+            ([], None) => Vec::new(),
+            ([], Some(_)) => self.listeners().iter().map(|heard| heard.namespace.id).collect(),
+            (pids, _) => self.after.processes.iter().filter(|p| pids.contains(&p.pid)).map(|p| p.namespace).collect(),
+        };
+        let everybody = meant.is_empty() || meant.contains(&0);
+        self.everywhere().filter(move |namespace| everybody || meant.contains(&namespace.id))
+    }
+
+    /// Every namespace that was looked into: a packet passes the node's own before it reaches a pod's.
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = &'a Namespace> {
         self.after.namespaces.iter()
     }
 
@@ -129,14 +141,11 @@ impl<'a> Case<'a> {
         self.after.not_seen.clone()
     }
 
-    /// Whether any SYN from a namespace that was read waits and was sent again, or the counter of such moved.
+    /// SYNs that wait for an answer and were sent again, at either look. `TCPSynRetrans` is no measure of that: it counts the
+    /// answers that a server sends again as well.
     pub(super) fn syns_again(&self) -> u64 {
         let waiting = |ns: &Namespace| ns.sockets.iter().flat_map(|s| &s.syn_sent).map(|to| to.again).sum::<u64>();
-        self.namespaces().map(|ns| waiting(ns).max(self.grew_live(ns, "TcpExt.TCPSynRetrans"))).sum()
-    }
-
-    fn grew_live(&self, namespace: &Namespace, name: &str) -> u64 {
-        self.grew(namespace, name).unwrap_or(0)
+        self.namespaces().map(|ns| waiting(ns).max(self.earlier(ns).map_or(0, waiting))).sum()
     }
 
     /// Whether nobody who is meant waits to be accepted, by every listener that was read: the line that says so.

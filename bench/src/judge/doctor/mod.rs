@@ -28,7 +28,8 @@ mod ticket_tests;
 use std::time::Duration;
 
 pub use diagnosis::{
-    Advice, Bound, Diagnosis, Found, ListenerRow, NamespaceRow, ProcessRow, SCHEMA_VERSION, Subject, SubjectKind, Waiting,
+    Advice, Bound, Diagnosis, Found, Host, ListenerRow, NamespaceRow, PortsRow, ProcessRow, SCHEMA_VERSION, Subject,
+    SubjectKind, Tool, Waiting,
 };
 
 use super::cause;
@@ -42,6 +43,8 @@ use rows::{Answer, ROWS};
 /// Whom a diagnosis is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
+    /// The version of brimful, as it is written into the answer.
+    pub tool_version: String,
     /// In words: `this host`, `process 812`.
     pub words: String,
     /// These processes only; empty for all.
@@ -77,8 +80,8 @@ fn judged(case: &Case<'_>) -> Diagnosis {
     }
     Diagnosis {
         schema_version: SCHEMA_VERSION,
-        tool: diagnosis::Tool { version: env!("CARGO_PKG_VERSION").to_owned() },
-        host: diagnosis::Host { kernel: case.after.kernel.clone(), numbers: case.after.host.clone() },
+        tool: Tool { version: case.scope.tool_version.clone() },
+        host: Host { kernel: case.after.kernel.clone(), numbers: case.after.host.clone() },
         scope: case.scope.words.clone(),
         window_ms: case.window_ns().map(|ns| ns / 1_000_000),
         headline: headline(case, &causes),

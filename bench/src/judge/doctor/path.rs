@@ -83,7 +83,7 @@ pub(super) fn conntrack_full(case: &Case<'_>) -> Answer {
     let mut shown = Vec::new();
     let mut calm = None;
     let mut unknown = false;
-    for namespace in case.namespaces() {
+    for namespace in case.everywhere() {
         let entries = namespace.counters.get(names::CONNTRACK).copied();
         let dropped = case.grew(namespace, names::CONNTRACK_DROP);
         let full = entries.zip(max).is_some_and(|(entries, max)| max > 0 && entries >= max);
@@ -100,9 +100,9 @@ pub(super) fn conntrack_full(case: &Case<'_>) -> Answer {
             shown.push(found(CauseName::ConntrackFull, namespace_subject(namespace), proof, node::more_entries(max)));
         } else if let Some(entries) = entries.filter(|_| max.is_some()) {
             calm = calm.max(Some((entries, value(entries))));
-        } else if case.live {
+        } else if case.live && !namespace.counters.is_empty() {
             calm = calm.max(Some((0, "no table".to_owned())));
-        } else if dropped != Some(0) {
+        } else if case.live || dropped != Some(0) {
             unknown = true;
         }
     }

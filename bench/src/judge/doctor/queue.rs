@@ -26,7 +26,7 @@ pub(super) fn no_listener(case: &Case<'_>) -> Answer {
     if let Some(heard) = case.listeners().first() {
         return excluded(heard.source("send_q"), count(heard.now.limit.into()), "somebody listens there");
     }
-    if case.namespaces().all(|ns| ns.listeners.is_none()) {
+    if case.everywhere().all(|ns| ns.listeners.is_none()) {
         return open("listeners were not read", &["`ss -lnt` in the namespace of the server"]);
     }
     let line = ProofLine::new("listeners", format!("none on port {port}"), "in no network namespace that was looked into");

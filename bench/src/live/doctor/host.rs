@@ -34,12 +34,16 @@ pub(super) fn read(roots: &Roots, not_seen: &mut Vec<NotSeen>) -> BTreeMap<Strin
         });
     }
     take("net/softnet_stat", false, &mut |text| {
-        softnet_stat(text, |name, value| drop(host.insert(format!("softnet.{name}"), value)))
+        softnet_stat(text, |name, value| {
+            host.insert(format!("softnet.{name}"), value);
+        })
     });
     for (table, sysctl) in names::NEIGHBOURS {
         // The first network namespace alone shows both.
         take(&format!("net/stat/{table}"), true, &mut |text| {
-            stat_table(text, |name, value| drop(host.insert(format!("{table}.{name}"), value)))
+            stat_table(text, |name, value| {
+                host.insert(format!("{table}.{name}"), value);
+            })
         });
         take(&format!("sys/{}", sysctl.replace('.', "/")), true, &mut |text| {
             host.insert(sysctl.to_owned(), one_number(text)?);

@@ -131,7 +131,10 @@ impl Eye {
         // There is no such table where nothing tracks connections.
         if let Ok(text) = read_to_string(self.net.join("stat/nf_conntrack")) {
             let mut table = BTreeMap::new();
-            if stat_table(&text, |name, value| drop(table.insert(format!("nf_conntrack.{name}"), value))).is_ok() {
+            let each = |name: &str, value| {
+                table.insert(format!("nf_conntrack.{name}"), value);
+            };
+            if stat_table(&text, each).is_ok() {
                 found.extend(table);
             }
         }
@@ -162,7 +165,6 @@ impl Inside {
         let range = PortRange::parse(text(names::PORT_RANGE), text(names::RESERVED_PORTS));
         let mut tally = Tally::new(listening, range);
         for family in Family::BOTH {
-            // A table that changes while it is read is counted as it was passed: on a busy host it never stands still.
             let each = |entries: &mut Vec<Entry>, entry: &Entry| entries.push(*entry);
             let entries = diag.states(family, CONNECTED, Vec::new, each).map_err(|error| chain(&error))?;
             entries.iter().for_each(|entry| tally.count(entry));

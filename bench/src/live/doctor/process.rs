@@ -5,7 +5,7 @@ use std::fs::{self, read_to_string};
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Dir, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::fs::{Dir, Mode, OFlags, readlinkat};
 
 use super::{DoctorError, Roots, Whom, birth};
 use crate::evidence::cgroup::cpu_stat;
@@ -131,12 +131,10 @@ pub(super) fn read(roots: &Roots, pid: u32, mounts: &str, forbidden: &mut Forbid
 /// How many descriptors there are, of which kinds, and the inodes of the sockets among them.
 fn descriptors(folder: &Path, sockets: &mut Vec<u32>) -> io::Result<(u64, BTreeMap<String, u64>)> {
     let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    // The kernel gives the number of open descriptors as the folder's size since Linux 6.2 (f1f1f2569901).
-    let size = u64::try_from(fstat(&opened)?.st_size).unwrap_or(0);
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     let mut listed = 0_u64;
     let mut buffer = Vec::with_capacity(64);
-    for entry in Dir::new(openat(&opened, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)? {
+    for entry in Dir::read_from(&opened)? {
         let entry = entry?;
         if entry.file_name().to_bytes().starts_with(b".") {
             continue;
@@ -156,13 +154,15 @@ fn descriptors(folder: &Path, sockets: &mut Vec<u32>) -> io::Result<(u64, BTreeM
         }
         buffer = link.into_bytes();
     }
-    Ok((if size > 0 { size } else { listed }, kinds))
+    Ok((listed, kinds))
 }
 
 fn count_kind(kinds: &mut BTreeMap<String, u64>, kind: &str) {
     match kinds.get_mut(kind) {
         Some(count) => *count += 1,
-        None => drop(kinds.insert(kind.to_owned(), 1)),
+        None => {
+            kinds.insert(kind.to_owned(), 1);
+        }
     }
 }
 
