@@ -68,11 +68,14 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitStatus, Error> {
         if let Some(signal) = interrupt.seen() {
             return Ok(signal.into());
         }
-        let causes: Vec<String> = diagnosis.causes.iter().map(|found| format!("{} {}", found.name(), found.subject.name)).collect();
+        let causes: Vec<String> =
+            diagnosis.causes.iter().map(|found| format!("{} {}", found.name(), found.subject.name)).collect();
         match options.format {
             Format::Text if last.as_ref() == Some(&causes) => put(&format!("{} {}", now(), text::line(&diagnosis))),
             // A line each, so that another program can read them as they come.
-            Format::Json if options.watch => put(&format!("{}\n", serde_json::to_string(&diagnosis).unwrap_or_default())),
+            Format::Json if options.watch => {
+                put(&format!("{}\n", serde_json::to_string(&diagnosis).unwrap_or_default()))
+            }
             format => show(&diagnosis, format),
         }
         if !options.watch {

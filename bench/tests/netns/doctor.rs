@@ -95,18 +95,29 @@ fn target_of(run: u32) -> Option<u32> {
 }
 
 fn doctor(options: &[&str]) -> Value {
-    let output = Command::new(BRIMFUL).args(["doctor", "--format", "json"]).args(options).output().expect("brimful runs");
+    let output =
+        Command::new(BRIMFUL).args(["doctor", "--format", "json"]).args(options).output().expect("brimful runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn causes(diagnosis: &Value) -> Vec<&str> {
-    diagnosis["causes"].as_array().expect("causes").iter().map(|found| found["cause"].as_str().expect("a name")).collect()
+    diagnosis["causes"]
+        .as_array()
+        .expect("causes")
+        .iter()
+        .map(|found| found["cause"].as_str().expect("a name"))
+        .collect()
 }
 
 fn ruled_out(diagnosis: &Value) -> Vec<&str> {
-    diagnosis["ruled_out"].as_array().expect("ruled out").iter().map(|out| out["cause"].as_str().expect("a name")).collect()
+    diagnosis["ruled_out"]
+        .as_array()
+        .expect("ruled out")
+        .iter()
+        .map(|out| out["cause"].as_str().expect("a name"))
+        .collect()
 }
 
 /// The tail that every scenario here has.

@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_command_is_known_by_its_prompt() {
-        for line in ["$ ss -tan", "# ss -tan", "[root@node-1 ~]# ss -tan", "root@node-1:~# ss -tan", "me@a:/var/log/$ ss -tan"] {
+        for line in
+            ["$ ss -tan", "# ss -tan", "[root@node-1 ~]# ss -tan", "root@node-1:~# ss -tan", "me@a:/var/log/$ ss -tan"]
+        {
             assert!(typed(line).lists_every_socket(), "{line}");
         }
         for line in ["#kernel", "LISTEN 0 128 *:80 *:*", "TcpExtListenDrops 0 0.0", ""] {

@@ -66,6 +66,9 @@ mod tests {
         assert_eq!(sysctl("net.core.somaxconn = 128"), Some(("net.core.somaxconn".into(), "128".into())));
         assert_eq!(sysctl("a.b = 1"), None);
         assert_eq!(summary("TCP:   460 (estab 284, closed 176, orphaned 0, timewait 176)"), Some((284, 176)));
-        assert_eq!(limits("Max open files            1024                 4096                 files").map(|l| l.soft), Some(1_024));
+        assert_eq!(
+            limits("Max open files            1024                 4096                 files").map(|l| l.soft),
+            Some(1_024)
+        );
     }
 }

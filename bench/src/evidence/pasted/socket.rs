@@ -22,7 +22,9 @@ pub(super) fn parse(line: &str) -> Option<Seen> {
         all => all,
     };
     let (name, receive, send, local, remote) = match fields {
-        [kind, receive, send, local, remote, name, ..] if kind.starts_with("tcp") => (name, receive, send, local, remote),
+        [kind, receive, send, local, remote, name, ..] if kind.starts_with("tcp") => {
+            (name, receive, send, local, remote)
+        }
         [name, receive, send, local, remote, ..] => (name, receive, send, local, remote),
         _ => return None,
     };
@@ -97,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_listener_of_ss_has_queue_limit_owner_and_drops() {
-        let line = r#"LISTEN 3 511 [::]:8080 [::]:* users:(("node",pid=40,fd=18),("node",pid=41,fd=3)) skmem:(r0,rb1,t0,d7)"#;
+        let line =
+            r#"LISTEN 3 511 [::]:8080 [::]:* users:(("node",pid=40,fd=18),("node",pid=41,fd=3)) skmem:(r0,rb1,t0,d7)"#;
         let seen = parse(line).unwrap();
         assert_eq!((seen.entry.state, seen.entry.recv_queue, seen.entry.send_queue), (State::LISTEN, 3, 511));
         assert_eq!(seen.owners, [("node".to_owned(), 40), ("node".to_owned(), 41)]);
@@ -112,7 +115,10 @@ mod tests {
             "tcp        0      1 127.0.0.1:50412         127.0.0.1:9099          SYN_SENT    812/curl timer:(on,1,2)",
         ] {
             let seen = parse(line).unwrap();
-            assert_eq!((seen.entry.state, seen.entry.remote.port(), seen.entry.retransmits), (State::SYN_SENT, 9_099, 2));
+            assert_eq!(
+                (seen.entry.state, seen.entry.remote.port(), seen.entry.retransmits),
+                (State::SYN_SENT, 9_099, 2)
+            );
         }
     }
 
@@ -124,7 +130,9 @@ mod tests {
 
     #[test]
     fn other_lines_are_none() {
-        for line in ["State Recv-Q Send-Q Local Address:Port Peer Address:Port", "LISTEN", "LISTEN a b c d", "real 0m1.0s"] {
+        for line in
+            ["State Recv-Q Send-Q Local Address:Port Peer Address:Port", "LISTEN", "LISTEN a b c d", "real 0m1.0s"]
+        {
             assert_eq!(parse(line), None, "{line}");
         }
     }

@@ -104,7 +104,10 @@ mod tests {
             ),
             (format!("5:cpu:/kubepods/burstable/podx/{id}\n"), "containerd container 0123456789ab of a pod"),
             ("0::/user.slice/user-1000.slice/session-4.scope\n".to_owned(), "login session-4.scope"),
-            ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service\n".to_owned(), "systemd unit web.service"),
+            (
+                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service\n".to_owned(),
+                "systemd unit web.service",
+            ),
         ];
         for (text, words) in table {
             assert_eq!(Home::parse(&text).words().as_deref(), Some(words), "{text}");

@@ -23,19 +23,32 @@ pub(super) fn advice(case: &Case<'_>) -> Vec<Advice> {
         if let (Some(open), Some(limits), false) = (process.descriptors, process.nofile, at_limit(process))
             && share(process) >= NEAR
         {
-            let text = format!("{} of {} descriptors are open; the hard limit is {}", count(open), count(limits.soft), count(limits.hard));
+            let text = format!(
+                "{} of {} descriptors are open; the hard limit is {}",
+                count(open),
+                count(limits.soft),
+                count(limits.hard)
+            );
             say(CauseName::FdLimit, called(process), text);
         }
         let waiting = process.close_wait.len() as u64;
         let (_, more) = stuck(case, process);
-        if process.nofile.is_some_and(|limits| waiting.saturating_mul(LEAK_ONE_IN) >= limits.soft) && more == 0 && !at_limit(process) {
-            let text = format!("{} sockets in CLOSE_WAIT, and no more while it was watched: look again later, they should go", count(waiting));
+        if process.nofile.is_some_and(|limits| waiting.saturating_mul(LEAK_ONE_IN) >= limits.soft)
+            && more == 0
+            && !at_limit(process)
+        {
+            let text = format!(
+                "{} sockets in CLOSE_WAIT, and no more while it was watched: look again later, they should go",
+                count(waiting)
+            );
             say(CauseName::FdLeak, called(process), text);
         }
         if let Some((stopped, periods)) = throttled(case, process).filter(|(stopped, _)| *stopped > 0) {
             let idle = case.listeners_of(process.pid).iter().all(|heard| heard.most() == 0);
             if idle && stopped.saturating_mul(2) >= periods {
-                let text = format!("its control group was stopped in {stopped} of {periods} periods, and nobody waited for it meanwhile");
+                let text = format!(
+                    "its control group was stopped in {stopped} of {periods} periods, and nobody waited for it meanwhile"
+                );
                 say(CauseName::AcceptorThrottled, called(process), text);
             }
         }
@@ -81,18 +94,26 @@ fn tables(case: &Case<'_>, say: &mut impl FnMut(CauseName, String, String)) {
         say(CauseName::FileMax, "the host".to_owned(), format!("{} of {} files are open", count(used), count(of)));
     }
     if let Some(n) = case.host_grew(names::SOFTNET_DROPPED).filter(|n| *n > 0 && case.syns_again() == 0) {
-        let text = format!("per-processor backlogs dropped {} while it was watched, and no SYN was among them", counted(n, "packet"));
+        let text = format!(
+            "per-processor backlogs dropped {} while it was watched, and no SYN was among them",
+            counted(n, "packet")
+        );
         say(CauseName::SoftirqBacklog, "the host".to_owned(), text);
     }
     for (table, sysctl) in names::NEIGHBOURS {
         if let (Some(used), Some(of)) = (case.host(&format!("{table}.entries")), case.host(sysctl))
             && near(used, of)
         {
-            say(CauseName::NeighbourTable, "the host".to_owned(), format!("{} of {} neighbours ({table})", count(used), count(of)));
+            say(
+                CauseName::NeighbourTable,
+                "the host".to_owned(),
+                format!("{} of {} neighbours ({table})", count(used), count(of)),
+            );
         }
     }
     for namespace in case.namespaces() {
-        if let (Some(used), Some(of)) = (namespace.counters.get(names::CONNTRACK).copied(), case.host(names::CONNTRACK_MAX))
+        if let (Some(used), Some(of)) =
+            (namespace.counters.get(names::CONNTRACK).copied(), case.host(names::CONNTRACK_MAX))
             && near(used, of)
         {
             let text = format!("{} of {} entries of the connection-tracking table", count(used), count(of));
@@ -102,13 +123,21 @@ fn tables(case: &Case<'_>, say: &mut impl FnMut(CauseName, String, String)) {
             for to in namespace.sockets.iter().flat_map(|sockets| &sockets.outgoing) {
                 let used = taken(namespace, to);
                 if near(used, size) {
-                    let text = format!("{} of {} local ports are in use, {} in TIME_WAIT", count(used), count(size), count(to.time_wait));
+                    let text = format!(
+                        "{} of {} local ports are in use, {} in TIME_WAIT",
+                        count(used),
+                        count(size),
+                        count(to.time_wait)
+                    );
                     say(CauseName::LocalPorts, format!("from {} to {}", to.from, to.to), text);
                 }
             }
         }
         if let Some(n) = case.grew(namespace, "TcpExt.TCPReqQFullDoCookies").filter(|n| *n > 0) {
-            let text = format!("a full SYN queue was served by cookies {} times while it was watched: no fault, but find out who sends so many SYNs", count(n));
+            let text = format!(
+                "a full SYN queue was served by cookies {} times while it was watched: no fault, but find out who sends so many SYNs",
+                count(n)
+            );
             say(CauseName::SynCookies, namespace_name(namespace), text);
         }
     }

@@ -42,7 +42,8 @@ pub(super) fn before_the_socket(case: &Case<'_>) -> Option<Found> {
         .map(|(to, n)| ProofLine::new(format!("SYN_SENT.{to}"), count(*n), "SYNs that nobody has answered"))
         .collect();
     for (to, _) in &lost {
-        let drops = |listener: &Listener| listener.drops.map(|d| format!(", {} dropped", count(d.into()))).unwrap_or_default();
+        let drops =
+            |listener: &Listener| listener.drops.map(|d| format!(", {} dropped", count(d.into()))).unwrap_or_default();
         proof.extend(heard(*to).map(|listener| {
             ProofLine::new(
                 format!("listener.{}.recv_q", listener.address),
@@ -90,7 +91,9 @@ fn lost(case: &Case<'_>) -> Vec<(SocketAddr, u64)> {
         }
     }
     // A listener that itself dropped them, or is full, explains them; in a namespace that was not read nothing does.
-    found.retain(|(to, _)| listeners_at(case, *to).all(|listener| listener.waiting <= listener.limit) && !dropped(case, *to));
+    found.retain(|(to, _)| {
+        listeners_at(case, *to).all(|listener| listener.waiting <= listener.limit) && !dropped(case, *to)
+    });
     found
 }
 

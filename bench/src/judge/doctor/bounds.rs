@@ -48,7 +48,9 @@ fn descriptors(case: &Case<'_>, process: &Process) -> Option<Bound> {
         ports.dedup();
         case.listeners_of(process.pid)
             .iter()
-            .filter(|heard| ports.iter().position(|p| *p == heard.now.address.port()).map(|at| ports.remove(at)).is_some())
+            .filter(|heard| {
+                ports.iter().position(|p| *p == heard.now.address.port()).map(|at| ports.remove(at)).is_some()
+            })
             .filter_map(|heard| heard.at_port())
             .map(|at| at.held)
             .sum()
@@ -57,7 +59,12 @@ fn descriptors(case: &Case<'_>, process: &Process) -> Option<Bound> {
     let each = if now >= ENOUGH { (used.saturating_add(now / 2) / now).max(1) } else { 1 };
     let room = soft.saturating_sub(used) / each;
     let because = if now >= ENOUGH {
-        format!("{} descriptors for {} make {} each", count(used), counted(now, "connection"), counted(each, "descriptor"))
+        format!(
+            "{} descriptors for {} make {} each",
+            count(used),
+            counted(now, "connection"),
+            counted(each, "descriptor")
+        )
     } else {
         "reckoned with one descriptor each, as there are too few connections to tell".to_owned()
     };

@@ -2,7 +2,9 @@
 
 use super::case::Heard;
 use crate::evidence::snapshot::{Process, names};
-use crate::judge::cure::{Cure, Note, Place, PlaceKind, Setting, backlog as listen_cure, node, nofile as nofile_cure, sysctl_places};
+use crate::judge::cure::{
+    Cure, Note, Place, PlaceKind, Setting, backlog as listen_cure, node, nofile as nofile_cure, sysctl_places,
+};
 use crate::judge::words::{count, readable_above};
 use crate::plan::cell::KnobValue;
 use crate::plan::knob::TakesEffect;
@@ -14,7 +16,11 @@ pub(super) fn nofile(process: &Process) -> Cure {
     let within = value <= hard;
     let pid = if process.pid > 0 { process.pid.to_string() } else { "PID".to_owned() };
     let mut places = vec![
-        Place::new(PlaceKind::Live, format!("prlimit --pid {pid} --nofile={value}:{}", hard.max(value)), Some(Note::UntilRestart)),
+        Place::new(
+            PlaceKind::Live,
+            format!("prlimit --pid {pid} --nofile={value}:{}", hard.max(value)),
+            Some(Note::UntilRestart),
+        ),
         nofile_cure::unit(&KnobValue::Number(value)),
     ];
     if within {
@@ -65,7 +71,10 @@ pub(super) fn backlog(heard: &Heard<'_>) -> Cure {
             count(limit),
             count(now)
         ),
-        Some(_) => format!("the socket has {}, all that somaxconn allows: the sysctl must rise, and the program must listen again", count(limit)),
+        Some(_) => format!(
+            "the socket has {}, all that somaxconn allows: the sysctl must rise, and the program must listen again",
+            count(limit)
+        ),
         None => format!("twice the present {}", count(limit)),
     };
     Cure {
@@ -85,7 +94,11 @@ pub(super) fn listen(port: u16) -> Cure {
         value: None,
         takes_effect: TakesEffect::ProcessStart,
         also: Vec::new(),
-        places: vec![Place::new(PlaceKind::Code, format!("start what listens on port {port}; give a slow start a startupProbe"), None)],
+        places: vec![Place::new(
+            PlaceKind::Code,
+            format!("start what listens on port {port}; give a slow start a startupProbe"),
+            None,
+        )],
         because: "a port without a listener refuses at once: no limit is involved".to_owned(),
     }
 }

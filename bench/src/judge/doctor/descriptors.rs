@@ -79,7 +79,10 @@ pub(super) fn fd_leak(case: &Case<'_>) -> Answer {
     }
     let most = case.processes().into_iter().max_by_key(|process| process.close_wait.len());
     match most.filter(|process| process.descriptors.is_some()) {
-        None => open("which process holds which socket was not read", &["`ss -tanp state close-wait`, twice, a minute apart"]),
+        None => open(
+            "which process holds which socket was not read",
+            &["`ss -tanp state close-wait`, twice, a minute apart"],
+        ),
         Some(process) => excluded(
             format!("process.{}.CLOSE_WAIT", process.pid),
             count(process.close_wait.len() as u64),
@@ -90,12 +93,16 @@ pub(super) fn fd_leak(case: &Case<'_>) -> Answer {
 
 pub(super) fn fd_limit(case: &Case<'_>) -> Answer {
     let full: Vec<&Process> = case.processes().into_iter().filter(|process| at_limit(process)).collect();
-    let shown: Vec<Found> = full.iter().filter(|process| !leaks(case, process)).map(|process| at(case, process)).collect();
+    let shown: Vec<Found> =
+        full.iter().filter(|process| !leaks(case, process)).map(|process| at(case, process)).collect();
     if !shown.is_empty() {
         return Answer::Shown(shown);
     }
     if let Some(process) = full.first() {
-        let line = descriptors_line(process, "at its limit, but with connections that are over: a symptom, a higher limit is met later");
+        let line = descriptors_line(
+            process,
+            "at its limit, but with connections that are over: a symptom, a higher limit is met later",
+        );
         return Answer::Excluded(line);
     }
     let known: Vec<&Process> =
@@ -108,9 +115,10 @@ pub(super) fn fd_limit(case: &Case<'_>) -> Answer {
         );
     }
     match (fullest, case.nobody_waits()) {
-        (Some(process), _) => {
-            Answer::Excluded(descriptors_line(process, "below its soft limit; no process that was read is nearer to its own"))
-        }
+        (Some(process), _) => Answer::Excluded(descriptors_line(
+            process,
+            "below its soft limit; no process that was read is nearer to its own",
+        )),
         (None, Some((source, value))) => excluded(
             source,
             value,

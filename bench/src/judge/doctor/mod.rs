@@ -102,7 +102,10 @@ fn headline(case: &Case<'_>, causes: &[Found]) -> String {
     match causes {
         [] if case.live => {
             let over = case.window_ns().map_or_else(String::new, |ns| {
-                format!(" in the {} that were watched", humantime::format_duration(Duration::from_millis(ns / 1_000_000)))
+                format!(
+                    " in the {} that were watched",
+                    humantime::format_duration(Duration::from_millis(ns / 1_000_000))
+                )
             });
             format!("{}: no limit is met now{over}.", case.scope.words)
         }
@@ -119,5 +122,8 @@ fn headline(case: &Case<'_>, causes: &[Found]) -> String {
 
 /// What a cause is, to be read after "because".
 fn words_of(name: crate::plan::expect::CauseName) -> String {
-    cause::words(name).replace("the target", "the process").replace("the probe's", "a health check's").replace("the probe", "a health check")
+    cause::words(name)
+        .replace("the target", "the process")
+        .replace("the probe's", "a health check's")
+        .replace("the probe", "a health check")
 }

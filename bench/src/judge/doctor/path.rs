@@ -87,7 +87,8 @@ pub(super) fn conntrack_full(case: &Case<'_>) -> Answer {
         let entries = namespace.counters.get(names::CONNTRACK).copied();
         let dropped = case.grew(namespace, names::CONNTRACK_DROP);
         let full = entries.zip(max).is_some_and(|(entries, max)| max > 0 && entries >= max);
-        let value = |entries: u64| max.map_or_else(|| count(entries), |max| format!("{} of {}", count(entries), count(max)));
+        let value =
+            |entries: u64| max.map_or_else(|| count(entries), |max| format!("{} of {}", count(entries), count(max)));
         if dropped.is_some_and(|n| n > 0) || full {
             let mut proof = Vec::new();
             if let Some(n) = dropped.filter(|n| *n > 0) {
@@ -108,10 +109,14 @@ pub(super) fn conntrack_full(case: &Case<'_>) -> Answer {
     }
     match calm {
         _ if !shown.is_empty() => Answer::Shown(shown),
-        Some((_, value)) => excluded(names::CONNTRACK, value, "no connection-tracking table is full, and none dropped anything"),
+        Some((_, value)) => {
+            excluded(names::CONNTRACK, value, "no connection-tracking table is full, and none dropped anything")
+        }
         None if unknown => open(
             "the connection-tracking table was not read",
-            &["`sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max`, and `conntrack -S` twice: in both namespaces"],
+            &[
+                "`sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max`, and `conntrack -S` twice: in both namespaces",
+            ],
         ),
         None => excluded(names::CONNTRACK_DROP, "0", "it has dropped nothing since boot"),
     }
@@ -123,7 +128,13 @@ fn no_loss(case: &Case<'_>, what: &str) -> Option<Answer> {
     let captured = case.symptoms.captured.iter().any(|seen| !seen.answered && !seen.reset && seen.syns > 1);
     let waiting = case.namespaces().flat_map(|ns| ns.sockets.iter()).any(|s| s.in_state(State::SYN_SENT) > 0);
     let calm = read && case.syns_again() == 0 && !captured && (case.live || !waiting);
-    calm.then(|| excluded("SYN_SENT", "none sent again", format!("{what}, as far as connections from here tell; other clients are not seen from here")))
+    calm.then(|| {
+        excluded(
+            "SYN_SENT",
+            "none sent again",
+            format!("{what}, as far as connections from here tell; other clients are not seen from here"),
+        )
+    })
 }
 
 pub(super) fn packet_filter(case: &Case<'_>) -> Answer {
@@ -184,20 +195,28 @@ pub(super) fn no_route_back(case: &Case<'_>) -> Answer {
 }
 
 pub(super) fn return_path(case: &Case<'_>) -> Answer {
-    let known: Vec<u64> = case.namespaces().filter_map(|ns| Some(ns.sockets.as_ref().filter(|s| s.complete)?.syn_recv_again)).collect();
+    let known: Vec<u64> =
+        case.namespaces().filter_map(|ns| Some(ns.sockets.as_ref().filter(|s| s.complete)?.syn_recv_again)).collect();
     let again: u64 = known.iter().sum();
     if known.is_empty() {
         return open("half-open connections were not listed", &["`ss -tano state syn-recv`"]);
     }
     if again < HALF_OPEN_AGAIN {
-        return excluded("SYN_RECV", format!("{again} answered again"), "the answers of the listeners are acknowledged");
+        return excluded(
+            "SYN_RECV",
+            format!("{again} answered again"),
+            "the answers of the listeners are acknowledged",
+        );
     }
     open(
         format!(
             "{} half-open connections were answered more than once: the answers are lost, or the clients never meant to finish",
             count(again)
         ),
-        &["a capture at a client that should connect: does the SYN-ACK arrive?", "filters, rp_filter and NAT on the way back"],
+        &[
+            "a capture at a client that should connect: does the SYN-ACK arrive?",
+            "filters, rp_filter and NAT on the way back",
+        ],
     )
 }
 
@@ -230,7 +249,8 @@ pub(super) fn neighbour_table(case: &Case<'_>) -> Answer {
             Some(n) if n > 0 => {
                 let text = "neighbours that found no place in the table while it was watched";
                 let line = ProofLine::new(format!("{table}.table_fulls"), format!("+{}", count(n)), text);
-                let because = "more neighbours than the host's one table holds; raise gc_thresh1 and gc_thresh2 with it";
+                let because =
+                    "more neighbours than the host's one table holds; raise gc_thresh1 and gc_thresh2 with it";
                 let cure = node::node_sysctl(sysctl, case.host(sysctl), because.to_owned());
                 shown.push(found(CauseName::NeighbourTable, host_subject(), vec![line], cure));
             }

@@ -29,7 +29,8 @@ pub(super) fn no_listener(case: &Case<'_>) -> Answer {
     if case.everywhere().all(|ns| ns.listeners.is_none()) {
         return open("listeners were not read", &["`ss -lnt` in the namespace of the server"]);
     }
-    let line = ProofLine::new("listeners", format!("none on port {port}"), "in no network namespace that was looked into");
+    let line =
+        ProofLine::new("listeners", format!("none on port {port}"), "in no network namespace that was looked into");
     Answer::Shown(vec![found(CauseName::NoListener, host_subject(), vec![line], cures::listen(port))])
 }
 
@@ -73,7 +74,10 @@ pub(super) fn acceptor_throttled(case: &Case<'_>) -> Answer {
         _ if case.live => excluded("cpu.stat", "+0", "no process that listens was stopped by a quota"),
         _ => match case.nobody_waits() {
             Some((source, value)) => excluded(source, value, "nobody waits for the acceptor"),
-            None => open("the quota of its control group was not shown", &["`cpu.stat` of its control group, twice (nr_throttled)"]),
+            None => open(
+                "the quota of its control group was not shown",
+                &["`cpu.stat` of its control group, twice (nr_throttled)"],
+            ),
         },
     }
 }
@@ -95,7 +99,8 @@ fn throttled_found(case: &Case<'_>, process: &Process, heard: &Heard<'_>) -> Fou
 /// `3 to 129 of 128, full in 40 of 50 readings`.
 fn spread(heard: &Heard<'_>) -> String {
     let (least, most, limit) = (heard.least(), heard.most(), count(heard.now.limit.into()));
-    let range = if least == most { count(most.into()) } else { format!("{} to {}", count(least.into()), count(most.into())) };
+    let range =
+        if least == most { count(most.into()) } else { format!("{} to {}", count(least.into()), count(most.into())) };
     let full = heard.now.watched.filter(|watched| watched.full > 0 && watched.readings > 1);
     let full = full.map(|w| format!(", full in {} of {} readings", w.full, w.readings)).unwrap_or_default();
     format!("{range} of {limit}{full}")
@@ -115,7 +120,10 @@ fn group<'a>(all: &[Heard<'a>], heard: &Heard<'a>) -> Vec<Heard<'a>> {
 
 fn is_skewed(all: &[Heard<'_>], heard: &Heard<'_>) -> bool {
     let group = group(all, heard);
-    group.len() > 1 && heard.was_full() && heard.least() > 0 && group.iter().any(|other| other.least() == 0 && !other.was_full())
+    group.len() > 1
+        && heard.was_full()
+        && heard.least() > 0
+        && group.iter().any(|other| other.least() == 0 && !other.was_full())
 }
 
 pub(super) fn reuseport_skew(case: &Case<'_>) -> Answer {
@@ -142,7 +150,11 @@ pub(super) fn reuseport_skew(case: &Case<'_>) -> Answer {
     }
     match all.iter().map(|heard| group(&all, heard).len()).max() {
         Some(0 | 1) => excluded("listeners", "one socket for each address", "no sockets share a port"),
-        Some(n) => excluded("listeners", format!("{n} sockets on one address"), "none of them is full beside one that is drained"),
+        Some(n) => excluded(
+            "listeners",
+            format!("{n} sockets on one address"),
+            "none of them is full beside one that is drained",
+        ),
         None => open("listeners were not shown", &["`ss -lntm`"]),
     }
 }
@@ -180,7 +192,11 @@ pub(super) fn acceptor_stalled(case: &Case<'_>) -> Answer {
         .map(|(heard, why)| {
             let mut proof = vec![ProofLine::new(heard.source("recv_q"), spread(&heard), why)];
             if let Some(taken) = heard.taken {
-                proof.push(ProofLine::new(heard.source("accepted"), format!("+{}", count(taken)), "connections taken by a program that are still open"));
+                proof.push(ProofLine::new(
+                    heard.source("accepted"),
+                    format!("+{}", count(taken)),
+                    "connections taken by a program that are still open",
+                ));
             }
             let owners = heard.now.owners.iter().filter_map(|pid| case.process(*pid));
             proof.extend(owners.map(|p| super::descriptors::descriptors_line(p, "it has descriptors left")));
@@ -198,10 +214,18 @@ pub(super) fn acceptor_stalled(case: &Case<'_>) -> Answer {
     }
     match all.iter().max_by_key(|heard| heard.least()) {
         Some(heard) if !case.live && heard.most() > 0 => open(
-            format!("{} connections waited at {} at one instant, which does not tell whether they are taken", count(heard.most().into()), heard.now.address),
+            format!(
+                "{} connections waited at {} at one instant, which does not tell whether they are taken",
+                count(heard.most().into()),
+                heard.now.address
+            ),
             &["`ss -lntm` several times within a second: is the queue ever drained?"],
         ),
-        Some(heard) => excluded(heard.source("recv_q"), spread(heard), "every queue was drained, or what waits in it has another cause"),
+        Some(heard) => excluded(
+            heard.source("recv_q"),
+            spread(heard),
+            "every queue was drained, or what waits in it has another cause",
+        ),
         None => open("listeners were not shown", &["`ss -lntm`"]),
     }
 }
@@ -215,7 +239,9 @@ pub(super) fn overflows(case: &Case<'_>, heard: &Heard<'_>) -> bool {
 pub(super) fn accept_queue(case: &Case<'_>) -> Answer {
     let all = case.listeners();
     let standing = stalled(case, &all);
-    let is_standing = |heard: &Heard<'_>| standing.iter().any(|(other, _)| other.now.inode == heard.now.inode && other.namespace.id == heard.namespace.id);
+    let is_standing = |heard: &Heard<'_>| {
+        standing.iter().any(|(other, _)| other.now.inode == heard.now.inode && other.namespace.id == heard.namespace.id)
+    };
     let over: Vec<&Heard<'_>> = all.iter().filter(|heard| overflows(case, heard)).collect();
     let own = |heard: &&&Heard<'_>| !owner_is_at_fault(case, heard) && !is_skewed(&all, heard) && !is_standing(heard);
     let shown: Vec<Found> = over.iter().filter(own).map(|heard| too_small(case, heard)).collect();
@@ -223,13 +249,23 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Answer {
         return Answer::Shown(shown);
     }
     if let Some(heard) = over.first() {
-        let owner = heard.now.owners.first().and_then(|pid| case.process(*pid)).map_or_else(|| "the acceptor".to_owned(), called);
-        let text = format!("full, but because {owner} does not take what waits: a symptom, a larger one would fill too");
+        let owner = heard
+            .now
+            .owners
+            .first()
+            .and_then(|pid| case.process(*pid))
+            .map_or_else(|| "the acceptor".to_owned(), called);
+        let text =
+            format!("full, but because {owner} does not take what waits: a symptom, a larger one would fill too");
         return excluded(heard.source("recv_q"), spread(heard), text);
     }
     if let Some(heard) = all.iter().find(|heard| heard.was_full()) {
         return open(
-            format!("the queue of {} is full ({}): a symptom, and what is shown does not tell why accepting is slow", heard.now.address, spread(heard)),
+            format!(
+                "the queue of {} is full ({}): a symptom, and what is shown does not tell why accepting is slow",
+                heard.now.address,
+                spread(heard)
+            ),
             &[
                 "descriptors and limit of the process that listens: `ls /proc/PID/fd | wc -l`, `cat /proc/PID/limits`",
                 "`ss -lntm` several times within a second, and `cpu.stat` of its control group",
@@ -241,11 +277,15 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Answer {
         (_, Some(0)) => excluded("TcpExt.ListenOverflows", "+0", "no accept queue turned anybody away"),
         ([], _) => open(
             "no listener's queue was shown",
-            &["`ss -lntm` in the namespace of the server: Recv-Q against Send-Q, and d of skmem", "`nstat -az TcpExtListenOverflows TcpExtListenDrops`, twice"],
+            &[
+                "`ss -lntm` in the namespace of the server: Recv-Q against Send-Q, and d of skmem",
+                "`nstat -az TcpExtListenOverflows TcpExtListenDrops`, twice",
+            ],
         ),
         ([one], _) => excluded(one.source("recv_q"), spread(one), "the queue has room"),
         (many, _) => {
-            let fullest = many.iter().max_by_key(|heard| u64::from(heard.most()) * 1_000 / u64::from(heard.now.limit).max(1));
+            let fullest =
+                many.iter().max_by_key(|heard| u64::from(heard.most()) * 1_000 / u64::from(heard.now.limit).max(1));
             fullest.map_or_else(
                 || open("no listener's queue was shown", &["`ss -lntm`"]),
                 |heard| excluded(heard.source("recv_q"), spread(heard), "every queue has room; this is the fullest"),
@@ -265,16 +305,32 @@ pub(super) fn why(heard: &Heard<'_>) -> Option<Why> {
 }
 
 fn too_small(case: &Case<'_>, heard: &Heard<'_>) -> Found {
-    let mut proof = vec![ProofLine::new(heard.source("recv_q"), spread(heard), "the queue drained again while it was watched: bursts")];
+    let mut proof = vec![ProofLine::new(
+        heard.source("recv_q"),
+        spread(heard),
+        "the queue drained again while it was watched: bursts",
+    )];
     if let Some(dropped) = heard.dropped().filter(|n| *n > 0) {
-        proof.push(ProofLine::new(heard.source("drops"), format!("+{}", count(dropped)), "packets that it dropped while it was watched"));
+        proof.push(ProofLine::new(
+            heard.source("drops"),
+            format!("+{}", count(dropped)),
+            "packets that it dropped while it was watched",
+        ));
     }
     if let Some(n) = case.grew(heard.namespace, "TcpExt.ListenOverflows").filter(|n| *n > 0) {
-        proof.push(ProofLine::new("TcpExt.ListenOverflows", format!("+{}", count(n)), "accept queues of its namespace were full"));
+        proof.push(ProofLine::new(
+            "TcpExt.ListenOverflows",
+            format!("+{}", count(n)),
+            "accept queues of its namespace were full",
+        ));
     }
     if let Some(somaxconn) = heard.namespace.number(names::SOMAXCONN) {
         let text = super::tables::clamp(heard);
-        proof.push(ProofLine::new(heard.source("send_q"), format!("{} with somaxconn {}", count(heard.now.limit.into()), count(somaxconn)), text));
+        proof.push(ProofLine::new(
+            heard.source("send_q"),
+            format!("{} with somaxconn {}", count(heard.now.limit.into()), count(somaxconn)),
+            text,
+        ));
     }
     if let Some(ns) = case.window_ns() {
         proof.push(ProofLine::new("window", time(ns), format!("{} readings of the queue", heard.readings())));

@@ -81,7 +81,12 @@ fn snapshot() -> Snapshot {
         complete: true,
         states: [("ESTABLISHED", 900), ("TIME_WAIT", 3_000)].into(),
         ports: [(PORT, AtPort { held: 500, syn_recv: 1, taken: (300..800).collect() })].into(),
-        outgoing: vec![Outgoing { from: ip("10.0.0.1"), to: "10.0.0.9:443".parse().expect("an address"), ports: 400, time_wait: 90 }],
+        outgoing: vec![Outgoing {
+            from: ip("10.0.0.1"),
+            to: "10.0.0.9:443".parse().expect("an address"),
+            ports: 400,
+            time_wait: 90,
+        }],
         ..Sockets::default()
     };
     let namespace = Namespace {
@@ -109,7 +114,12 @@ fn snapshot() -> Snapshot {
         nofile: Some(Limits { soft: 1_024, hard: 524_288 }),
         sockets: [("ESTABLISHED".to_owned(), 500), ("LISTEN".to_owned(), 1)].into(),
         cpu_ns: Some(0),
-        throttle: Some(Throttle { group: "/sys/fs/cgroup/web".into(), periods: 10_000, throttled: 9_000, throttled_ns: 1 }),
+        throttle: Some(Throttle {
+            group: "/sys/fs/cgroup/web".into(),
+            periods: 10_000,
+            throttled: 9_000,
+            throttled_ns: 1,
+        }),
         ..Process::default()
     };
     let host = [

@@ -39,16 +39,25 @@ pub(super) fn defer_accept(case: &Case<'_>) -> Answer {
             let dropped = case.grew(namespace, "TcpExt.TCPReqQFullDrop").filter(|n| *n > 0)?;
             let proof = vec![
                 ProofLine::new(DEFERRED, format!("+{}", count(*n)), "handshakes kept back until data comes"),
-                ProofLine::new("TcpExt.TCPReqQFullDrop", format!("+{}", count(dropped)), "SYNs that a full SYN queue dropped"),
+                ProofLine::new(
+                    "TcpExt.TCPReqQFullDrop",
+                    format!("+{}", count(dropped)),
+                    "SYNs that a full SYN queue dropped",
+                ),
             ];
             Some(found(CauseName::DeferAccept, namespace_subject(namespace), proof, program::no_deferring()))
         })
         .collect();
     match deferring.first() {
         _ if !shown.is_empty() => Answer::Shown(shown),
-        Some((_, n)) => excluded(DEFERRED, format!("+{}", count(*n)), "handshakes are kept back, but no SYN queue is full"),
+        Some((_, n)) => {
+            excluded(DEFERRED, format!("+{}", count(*n)), "handshakes are kept back, but no SYN queue is full")
+        }
         None if unknown => no_full_syn_queue(case).unwrap_or_else(|| {
-            open("whether handshakes are kept back until data comes was not shown", &["`nstat -az TcpExtTCPDeferAcceptDrop`, twice"])
+            open(
+                "whether handshakes are kept back until data comes was not shown",
+                &["`nstat -az TcpExtTCPDeferAcceptDrop`, twice"],
+            )
         }),
         None => excluded(DEFERRED, "+0", "no handshake is kept back until data comes"),
     }
@@ -63,17 +72,25 @@ pub(super) fn syn_queue(case: &Case<'_>) -> Answer {
         .filter(|(namespace, _)| deferring.iter().all(|(other, _)| other.id != namespace.id))
         .filter(|_| case.live || !unknown)
         .map(|(namespace, n)| {
-            let line = ProofLine::new(FULL, format!("+{}", count(*n)), "SYNs that a full SYN queue dropped, with cookies off");
+            let line =
+                ProofLine::new(FULL, format!("+{}", count(*n)), "SYNs that a full SYN queue dropped, with cookies off");
             found(CauseName::SynQueue, namespace_subject(namespace), vec![line], syn::cookies())
         })
         .collect();
     match full.first() {
         _ if !shown.is_empty() => Answer::Shown(shown),
-        Some((_, n)) => excluded(FULL, format!("+{}", count(*n)), "full of handshakes that are kept back until data comes: a symptom"),
+        Some((_, n)) => excluded(
+            FULL,
+            format!("+{}", count(*n)),
+            "full of handshakes that are kept back until data comes: a symptom",
+        ),
         None if unknown => no_full_syn_queue(case).unwrap_or_else(|| {
             open(
                 "whether a SYN queue is full was not shown",
-                &["`ss -tan state syn-recv | wc -l` against Send-Q of the listener", "`nstat -az TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies`, twice"],
+                &[
+                    "`ss -tan state syn-recv | wc -l` against Send-Q of the listener",
+                    "`nstat -az TcpExtTCPReqQFullDrop TcpExtTCPReqQFullDoCookies`, twice",
+                ],
             )
         }),
         None => excluded(FULL, "+0", "no SYN queue turned anybody away"),
@@ -115,12 +132,21 @@ pub(super) fn three_quarter_rule(case: &Case<'_>) -> Answer {
             continue;
         };
         let Some(max) = namespace.number(names::MAX_SYN_BACKLOG) else { continue };
-        let half_open = namespace.sockets.iter().flat_map(|s| s.ports.values()).map(|at| at.syn_recv).max().unwrap_or(0);
+        let half_open =
+            namespace.sockets.iter().flat_map(|s| s.ports.values()).map(|at| at.syn_recv).max().unwrap_or(0);
         let routes = case.grew(namespace, "Ip.OutNoRoutes").unwrap_or(0);
         if drops > routes && half_open >= max - max / 4 {
             let proof = vec![
-                ProofLine::new("TcpExt.ListenDrops", format!("+{}", count(drops)), "SYNs dropped that no full queue explains"),
-                ProofLine::new("SYN_RECV", format!("{} of {}", count(half_open), count(max)), "half-open at one port, against tcp_max_syn_backlog"),
+                ProofLine::new(
+                    "TcpExt.ListenDrops",
+                    format!("+{}", count(drops)),
+                    "SYNs dropped that no full queue explains",
+                ),
+                ProofLine::new(
+                    "SYN_RECV",
+                    format!("{} of {}", count(half_open), count(max)),
+                    "half-open at one port, against tcp_max_syn_backlog",
+                ),
             ];
             shown.push(found(CauseName::SynQueueThreeQuarterRule, namespace_subject(namespace), proof, syn::cookies()));
         }
@@ -129,12 +155,19 @@ pub(super) fn three_quarter_rule(case: &Case<'_>) -> Answer {
         Answer::Shown(shown)
     } else if unknown {
         no_full_syn_queue(case).unwrap_or_else(|| {
-            open("drops of listeners were not shown twice", &["`nstat -az TcpExtListenDrops TcpExtListenOverflows`, twice", "`sysctl net.ipv4.tcp_syncookies`"])
+            open(
+                "drops of listeners were not shown twice",
+                &["`nstat -az TcpExtListenDrops TcpExtListenOverflows`, twice", "`sysctl net.ipv4.tcp_syncookies`"],
+            )
         })
     } else if cookies {
         excluded(names::SYNCOOKIES, "on", "tcp_max_syn_backlog is not read while cookies are on")
     } else {
-        excluded("TcpExt.ListenDrops", "+0", "no drop without a full queue, or too few half-open connections for the rule")
+        excluded(
+            "TcpExt.ListenDrops",
+            "+0",
+            "no drop without a full queue, or too few half-open connections for the rule",
+        )
     }
 }
 
@@ -147,7 +180,10 @@ pub(super) fn tcp_mem(case: &Case<'_>) -> Answer {
         return Answer::Shown(vec![found(CauseName::TcpMem, host_subject(), vec![line], node::more_tcp_memory())]);
     }
     if unknown {
-        return open("whether TCP is short of memory was not shown", &["`nstat -az TcpExtTCPAbortOnMemory`, twice", "`cat /proc/net/sockstat` and `sysctl net.ipv4.tcp_mem`"]);
+        return open(
+            "whether TCP is short of memory was not shown",
+            &["`nstat -az TcpExtTCPAbortOnMemory`, twice", "`cat /proc/net/sockstat` and `sysctl net.ipv4.tcp_mem`"],
+        );
     }
     excluded(ABORTED, "+0", "no connection was aborted for want of memory")
 }

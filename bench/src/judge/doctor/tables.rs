@@ -62,7 +62,9 @@ pub(super) fn clamp(heard: &Heard<'_>) -> &'static str {
     let Some(somaxconn) = heard.namespace.number(names::SOMAXCONN) else { return "somaxconn was not read" };
     match u64::from(heard.now.limit).cmp(&somaxconn) {
         std::cmp::Ordering::Equal => "as long as somaxconn allows: cut down by it, or asked for as much",
-        std::cmp::Ordering::Less => "shorter than somaxconn: the program asked for it, or listened before somaxconn was raised",
+        std::cmp::Ordering::Less => {
+            "shorter than somaxconn: the program asked for it, or listened before somaxconn was raised"
+        }
         std::cmp::Ordering::Greater => "longer than somaxconn: it listened before somaxconn was lowered",
     }
 }
@@ -84,16 +86,17 @@ fn row(case: &Case<'_>, process: &Process) -> ProcessRow {
     let before = case.process_before(process.pid);
     let growth = process.descriptors.zip(before.and_then(|before| before.descriptors));
     let ran = process.cpu_ns.zip(before.and_then(|before| before.cpu_ns));
-    let cpu_percent = ran.zip(case.window_ns().filter(|ns| *ns > 0)).map(|((now, then), ns)| {
-        now.saturating_sub(then).saturating_mul(100) / ns
-    });
+    let cpu_percent = ran
+        .zip(case.window_ns().filter(|ns| *ns > 0))
+        .map(|((now, then), ns)| now.saturating_sub(then).saturating_mul(100) / ns);
     ProcessRow {
         pid: process.pid,
         name: process.name.clone(),
         namespace: process.namespace,
         home: process.home.words(),
         descriptors: process.descriptors,
-        growth: growth.map(|(now, then)| i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(then).unwrap_or(i64::MAX)),
+        growth: growth
+            .map(|(now, then)| i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(then).unwrap_or(i64::MAX)),
         nofile_soft: process.nofile.map(|limits| limits.soft),
         nofile_hard: process.nofile.map(|limits| limits.hard),
         limit_from: process.limit_from.clone(),
@@ -138,6 +141,8 @@ fn namespace_row(case: &Case<'_>, namespace: &Namespace) -> NamespaceRow {
 
 /// `1,024 of 1,024`.
 pub(super) fn used(open: Option<u64>, of: Option<u64>) -> String {
-    let word = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| if n == u64::MAX { "unlimited".to_owned() } else { count(n) });
+    let word = |n: Option<u64>| {
+        n.map_or_else(|| "?".to_owned(), |n| if n == u64::MAX { "unlimited".to_owned() } else { count(n) })
+    };
     format!("{} of {}", word(open), word(of))
 }

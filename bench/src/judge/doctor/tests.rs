@@ -39,7 +39,8 @@ fn a_busy_host_with_a_past_is_accused_of_nothing() {
 
 #[test]
 fn descriptors_at_the_limit_come_before_the_queue_they_fill() {
-    let at = |open: u64| Pair::busy().both(move |s| process(s).descriptors = Some(open)).after(|s| queue(s, 512, 512, 90));
+    let at =
+        |open: u64| Pair::busy().both(move |s| process(s).descriptors = Some(open)).after(|s| queue(s, 512, 512, 90));
     let diagnosis = at(1_024).judged();
     assert_eq!(diagnosis.causes.iter().map(|c| c.cause).collect::<Vec<_>>(), [CauseName::FdLimit]);
     let queue = diagnosis.ruled_out.iter().find(|out| out.cause == CauseName::AcceptQueue).expect("ruled out");
@@ -67,11 +68,14 @@ fn connections_that_are_over_are_a_leak_when_they_gather() {
 
 #[test]
 fn a_queue_that_drains_is_too_small_and_one_that_does_not_is_not_served() {
-    let clamped = Pair::busy().both(|s| listener(namespace(s)).limit = 4_096).after(|s| queue(s, 0, 4_097, 300)).judged();
+    let clamped =
+        Pair::busy().both(|s| listener(namespace(s)).limit = 4_096).after(|s| queue(s, 0, 4_097, 300)).judged();
     assert_eq!((clamped.causes[0].cause, clamped.causes[0].why), (CauseName::AcceptQueue, Some(Why::SomaxconnClamp)));
     let small = Pair::busy().after(|s| queue(s, 0, 512, 300)).judged();
     assert_eq!((small.causes[0].cause, small.causes[0].why), (CauseName::AcceptQueue, None));
-    assert!(small.causes[0].cure.as_ref().is_some_and(|cure| cure.because.contains("listened before somaxconn was raised")));
+    assert!(
+        small.causes[0].cure.as_ref().is_some_and(|cure| cure.because.contains("listened before somaxconn was raised"))
+    );
     let dead = |s: &mut Snapshot| {
         queue(s, 40, 45, 0);
         at_port(namespace(s)).taken = (300..800).collect();
@@ -128,7 +132,9 @@ fn ports_in_time_wait_count_where_they_may_not_be_taken_again() {
         })
     };
     assert_eq!(out("10.0.0.9:443", "2", 28_232).causes(), [CauseName::LocalPorts]);
-    for (to, reuse, ports) in [("10.0.0.9:443", "2", 28_231), ("10.0.0.9:443", "1", 28_232), ("127.0.0.1:80", "2", 28_232)] {
+    for (to, reuse, ports) in
+        [("10.0.0.9:443", "2", 28_231), ("10.0.0.9:443", "1", 28_232), ("127.0.0.1:80", "2", 28_232)]
+    {
         assert_eq!(out(to, reuse, ports).causes(), [], "{to} {reuse} {ports}");
     }
 }
@@ -206,7 +212,9 @@ fn the_narrowest_limit_binds_first() {
 #[test]
 fn a_port_without_a_listener_is_told() {
     let pair = Pair::busy();
-    let at = |port| diagnose(&pair.before, &pair.after, &Scope { words: "a port".into(), port: Some(port), ..Scope::default() });
+    let at = |port| {
+        diagnose(&pair.before, &pair.after, &Scope { words: "a port".into(), port: Some(port), ..Scope::default() })
+    };
     assert_eq!(at(PORT).causes, []);
     assert_eq!(at(PORT).processes[0].pid, PID);
     assert_eq!(at(9).causes[0].cause, CauseName::NoListener);
@@ -224,7 +232,9 @@ fn what_was_not_read_is_open_and_never_zero() {
     let diagnosis = blind.judged();
     assert_eq!(diagnosis.causes, []);
     let open: Vec<CauseName> = diagnosis.undecided.iter().map(|open| open.cause).collect();
-    for cause in [CauseName::FileMax, CauseName::FdLimit, CauseName::AcceptQueue, CauseName::SynQueue, CauseName::SoftirqBacklog] {
+    for cause in
+        [CauseName::FileMax, CauseName::FdLimit, CauseName::AcceptQueue, CauseName::SynQueue, CauseName::SoftirqBacklog]
+    {
         assert!(open.contains(&cause), "{cause} in {open:?}");
     }
     assert!(diagnosis.undecided.iter().all(|open| !open.collect.is_empty()));
@@ -232,7 +242,8 @@ fn what_was_not_read_is_open_and_never_zero() {
 
 #[test]
 fn the_page_says_everything_and_the_json_is_read_back() {
-    let diagnosis = Pair::busy().both(|s| process(s).descriptors = Some(1_024)).after(|s| queue(s, 512, 512, 90)).judged();
+    let diagnosis =
+        Pair::busy().both(|s| process(s).descriptors = Some(1_024)).after(|s| queue(s, 512, 512, 90)).judged();
     let page = text::render(&diagnosis, Look { width: 100, color: false });
     for part in ["fd-limit", "prlimit --pid 812", "Which limit binds first", "Ruled out", "Mind", "somaxconn 4,096"] {
         assert!(page.contains(part), "{part} in\n{page}");

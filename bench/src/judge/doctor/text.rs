@@ -44,16 +44,21 @@ pub fn render(diagnosis: &Diagnosis, look: Look) -> String {
         open.collect.iter().for_each(|line| page.wrapped_after("    collect  ", line));
     });
     page.some("Mind", &diagnosis.traps, |page, trap| page.wrapped(trap, 2, 4));
-    page.some("Not seen", &diagnosis.not_seen, |page, not| page.wrapped(&format!("{}: {}", not.what, not.because), 2, 4));
+    page.some("Not seen", &diagnosis.not_seen, |page, not| {
+        page.wrapped(&format!("{}: {}", not.what, not.because), 2, 4)
+    });
     page.out
 }
 
 /// A diagnosis in one line, for a look that is repeated.
 #[must_use]
 pub fn line(diagnosis: &Diagnosis) -> String {
-    let causes: Vec<String> = diagnosis.causes.iter().map(|found| format!("{} ({})", found.name(), found.subject.name)).collect();
+    let causes: Vec<String> =
+        diagnosis.causes.iter().map(|found| format!("{} ({})", found.name(), found.subject.name)).collect();
     let first = diagnosis.binds_first.first();
-    let binds = first.map(|bound| format!("; {} of {}: {}", bound.limit, bound.subject, used(Some(bound.used), Some(bound.of)))).unwrap_or_default();
+    let binds = first
+        .map(|bound| format!("; {} of {}: {}", bound.limit, bound.subject, used(Some(bound.used), Some(bound.of))))
+        .unwrap_or_default();
     format!("{}{binds}\n", if causes.is_empty() { "no limit is met".to_owned() } else { causes.join(", ") })
 }
 
@@ -129,8 +134,14 @@ impl Page {
     fn listener(&mut self, row: &ListenerRow) {
         let owners = if row.owners.is_empty() { "owner not seen".to_owned() } else { row.owners.join(", ") };
         self.wrapped(&format!("{}  {owners}", row.address), 2, 4);
-        let most = row.recv_q_max.filter(|most| *most > row.recv_q).map(|most| format!(" (up to {})", count(most.into())));
-        let mut text = format!("Recv-Q {}{}, Send-Q {}", count(row.recv_q.into()), most.unwrap_or_default(), count(row.send_q.into()));
+        let most =
+            row.recv_q_max.filter(|most| *most > row.recv_q).map(|most| format!(" (up to {})", count(most.into())));
+        let mut text = format!(
+            "Recv-Q {}{}, Send-Q {}",
+            count(row.recv_q.into()),
+            most.unwrap_or_default(),
+            count(row.send_q.into())
+        );
         if let Some(somaxconn) = row.somaxconn {
             text += &format!(" with somaxconn {}", count(somaxconn));
         }
@@ -149,7 +160,8 @@ impl Page {
         let home = row.home.as_ref().map(|home| format!(", {home}")).unwrap_or_default();
         let name = if row.pid == 0 { "the process".to_owned() } else { format!("{} (process {})", row.name, row.pid) };
         self.wrapped(&format!("{name}{home}"), 2, 4);
-        let growth = row.growth.filter(|n| *n != 0).map(|n| format!(" ({n:+} while it was watched)")).unwrap_or_default();
+        let growth =
+            row.growth.filter(|n| *n != 0).map(|n| format!(" ({n:+} while it was watched)")).unwrap_or_default();
         let mut text = format!("descriptors {}{growth}", used(row.descriptors, row.nofile_soft));
         if let Some(hard) = row.nofile_hard {
             text += &format!(", hard limit {}", if hard == u64::MAX { "unlimited".to_owned() } else { count(hard) });
@@ -181,11 +193,20 @@ impl Page {
             self.wrapped(&format!("SYN_SENT to {}: {}{again}", to.to, count(to.sockets)), 4, 6);
         }
         if let Some(ports) = &row.ports {
-            let text = format!("local ports to {}: {}, {} in TIME_WAIT", ports.to, used(Some(ports.used), ports.of), count(ports.time_wait));
+            let text = format!(
+                "local ports to {}: {}, {} in TIME_WAIT",
+                ports.to,
+                used(Some(ports.used), ports.of),
+                count(ports.time_wait)
+            );
             self.wrapped(&text, 4, 6);
         }
         if let Some(entries) = row.conntrack.filter(|n| *n > 0) {
-            let drops = row.conntrack_drops_now.filter(|n| *n > 0).map(|n| format!(", +{} dropped", count(n))).unwrap_or_default();
+            let drops = row
+                .conntrack_drops_now
+                .filter(|n| *n > 0)
+                .map(|n| format!(", +{} dropped", count(n)))
+                .unwrap_or_default();
             self.wrapped(&format!("conntrack: {} entries{drops}", count(entries)), 4, 6);
         }
         if !row.moved.is_empty() {

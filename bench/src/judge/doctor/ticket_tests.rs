@@ -42,7 +42,13 @@ fn the_first_post_shows_a_shared_loss_and_no_accept_queue() {
 fn the_second_post_rules_out_queues_and_descriptors() {
     let diagnosis = post(include_str!("../../../tests/fixtures/tickets/post-2.txt"));
     lost_before_the_socket(&diagnosis);
-    for cause in [CauseName::AcceptQueue, CauseName::AcceptorStalled, CauseName::SynQueue, CauseName::SynQueueThreeQuarterRule, CauseName::FdLimit] {
+    for cause in [
+        CauseName::AcceptQueue,
+        CauseName::AcceptorStalled,
+        CauseName::SynQueue,
+        CauseName::SynQueueThreeQuarterRule,
+        CauseName::FdLimit,
+    ] {
         assert!(out(&diagnosis).contains(&cause), "{cause} is not ruled out by {:?}", diagnosis.ruled_out);
     }
     let traps = diagnosis.traps.join("\n");
@@ -54,7 +60,11 @@ fn the_second_post_rules_out_queues_and_descriptors() {
 fn the_third_post_shows_a_loss_before_the_socket() {
     let diagnosis = post(include_str!("../../../tests/fixtures/tickets/post-3.txt"));
     let found = lost_before_the_socket(&diagnosis);
-    assert!(found.proof.iter().any(|line| line.source.ends_with(":9099.recv_q") && line.value == "0 of 32,768, 0 dropped"), "{:?}", found.proof);
+    assert!(
+        found.proof.iter().any(|line| line.source.ends_with(":9099.recv_q") && line.value == "0 of 32,768, 0 dropped"),
+        "{:?}",
+        found.proof
+    );
     for cause in [CauseName::AcceptQueue, CauseName::SynQueue, CauseName::FdLimit] {
         assert!(out(&diagnosis).contains(&cause), "{cause} is not ruled out by {:?}", diagnosis.ruled_out);
     }
@@ -78,5 +88,9 @@ fn descriptors_at_their_limit_in_a_ticket_are_the_cause() {
     let diagnosis = post(text);
     let found = only_cause(&diagnosis);
     assert_eq!((found.cause, found.subject.pid), (CauseName::FdLimit, Some(812)));
-    assert!(found.cure.as_ref().is_some_and(|cure| cure.places[0].text.starts_with("prlimit --pid 812")), "{:?}", found.cure);
+    assert!(
+        found.cure.as_ref().is_some_and(|cure| cure.places[0].text.starts_with("prlimit --pid 812")),
+        "{:?}",
+        found.cure
+    );
 }

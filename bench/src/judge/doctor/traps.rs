@@ -23,7 +23,11 @@ fn shell(case: &Case<'_>) -> Option<String> {
     if let (Some(shell), Some(open)) = (case.symptoms.shell_nofile, most)
         && open > shell
     {
-        text += &format!("; a process that has {} descriptors is not limited to the {} that the shell printed", count(open), count(shell));
+        text += &format!(
+            "; a process that has {} descriptors is not limited to the {} that the shell printed",
+            count(open),
+            count(shell)
+        );
     }
     if let Some(set) = case.symptoms.shell_nofile_set {
         text += &format!("; so `ulimit -n {set}` cannot have cured a process that was running");
@@ -43,8 +47,11 @@ fn lsof(case: &Case<'_>) -> Option<String> {
 
 /// A new somaxconn does not reach a socket that listens.
 fn somaxconn(case: &Case<'_>) -> Option<String> {
-    let other = |heard: &super::case::Heard<'_>| heard.namespace.number(names::SOMAXCONN).is_some_and(|now| now != u64::from(heard.now.limit));
-    let shown_alone = case.namespaces().any(|ns| ns.listeners.is_none() && ns.sysctls.contains_key(names::SOMAXCONN)) && !case.live;
+    let other = |heard: &super::case::Heard<'_>| {
+        heard.namespace.number(names::SOMAXCONN).is_some_and(|now| now != u64::from(heard.now.limit))
+    };
+    let shown_alone =
+        case.namespaces().any(|ns| ns.listeners.is_none() && ns.sysctls.contains_key(names::SOMAXCONN)) && !case.live;
     (shown_alone || case.listeners().iter().any(other)).then(|| {
         "a new net.core.somaxconn does not reach a socket that is listening already: the limit is taken at listen(2), the smaller of \
          somaxconn and what the program asks for; Send-Q of `ss -lnt` is the one in force"

@@ -107,7 +107,12 @@ pub(super) fn enter(folder: &Path) -> Result<(), Failed> {
 pub(super) fn folders(groups: &str, mounts: &str) -> Vec<PathBuf> {
     let Some(hierarchy) = Hierarchy::parse(groups, mounts) else { return Vec::new() };
     let top = Path::new("/sys/fs/cgroup");
-    hierarchy.own.ancestors().take_while(|folder| *folder != top && folder.parent().is_some()).map(Path::to_owned).collect()
+    hierarchy
+        .own
+        .ancestors()
+        .take_while(|folder| *folder != top && folder.parent().is_some())
+        .map(Path::to_owned)
+        .collect()
 }
 
 /// The folder of the group whose quota holds for the calling process; `None` where no group has a say over its time.

@@ -9,7 +9,8 @@ use crate::evidence::proc::{Limits, limits_nofile, status_parent};
 use crate::evidence::snapshot::Home;
 
 /// Where units are, in systemd's order of precedence (`systemd.unit(5)`).
-const UNITS: [&str; 4] = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const UNITS: [&str; 4] =
+    ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Generations that are walked.
 const MOST_ANCESTORS: usize = 32;
 
@@ -18,7 +19,8 @@ pub(super) fn of(roots: &Roots, pid: u32, home: &Home, has: Limits) -> Option<St
     let from = match home {
         Home::Unit(unit) => match configured(roots, unit) {
             Some((value, path)) => {
-                let since = if fits(&value, has) { "" } else { "; it has another one now, so it was changed since the start" };
+                let since =
+                    if fits(&value, has) { "" } else { "; it has another one now, so it was changed since the start" };
                 format!("LimitNOFILE={value} in {}{since}", path.display())
             }
             None => format!("{unit} sets no LimitNOFILE: systemd's default, or changed by the program itself"),

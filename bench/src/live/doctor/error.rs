@@ -56,7 +56,9 @@ impl DoctorError {
             Self::NoContainer { .. } => {
                 "give a part of the path, such as the first digits of the container's id: look at `cat /proc/PID/cgroup`"
             }
-            Self::Forbidden { .. } => "run it as root, or as the user of that process (`sudo brimful doctor --pid PID`)",
+            Self::Forbidden { .. } => {
+                "run it as root, or as the user of that process (`sudo brimful doctor --pid PID`)"
+            }
         }
     }
 }

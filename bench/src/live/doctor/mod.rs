@@ -90,7 +90,8 @@ pub fn look(roots: &Roots, whom: &Whom, window: Duration, stop: &dyn Fn() -> boo
             because: "no more are looked at".to_owned(),
         });
     }
-    let looked: Vec<u32> = if meant.is_empty() { pids.into_iter().take(MOST_PROCESSES).collect() } else { meant.clone() };
+    let looked: Vec<u32> =
+        if meant.is_empty() { pids.into_iter().take(MOST_PROCESSES).collect() } else { meant.clone() };
     let mut eyes = open(roots, &looked, &mut not_seen);
     let before = snapshot(roots, &looked, &mut eyes, begun, &not_seen);
     let watched = watch(&mut eyes, window, stop);
@@ -162,7 +163,12 @@ fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], begun: Instant, not_s
 }
 
 /// Counts a process's sockets by state, and notes it as their owner.
-fn own_sockets(process: &mut Process, sockets: &[u32], states: &HashMap<u32, State>, owners: &mut HashMap<u32, Vec<u32>>) {
+fn own_sockets(
+    process: &mut Process,
+    sockets: &[u32],
+    states: &HashMap<u32, State>,
+    owners: &mut HashMap<u32, Vec<u32>>,
+) {
     for inode in sockets {
         match states.get(inode) {
             Some(state) => {

@@ -119,7 +119,10 @@ impl Eye {
     }
 
     fn name(&self) -> String {
-        self.by.map_or_else(|| "this network namespace".to_owned(), |pid| format!("the network namespace of process {pid}"))
+        self.by.map_or_else(
+            || "this network namespace".to_owned(),
+            |pid| format!("the network namespace of process {pid}"),
+        )
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
@@ -176,7 +179,9 @@ impl Inside {
 
     /// What rules that count have met, by table and chain.
     fn filtered(&mut self) -> BTreeMap<String, u64> {
-        let Some(rules) = self.filters.as_mut().and_then(|filters| filters.rules().ok()) else { return BTreeMap::new() };
+        let Some(rules) = self.filters.as_mut().and_then(|filters| filters.rules().ok()) else {
+            return BTreeMap::new();
+        };
         let mut log = NamedLog::default();
         nftables::record(&mut log, 0, &rules);
         log.into_series().into_iter().map(|(name, series)| (name, series.last)).collect()

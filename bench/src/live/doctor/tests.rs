@@ -14,10 +14,18 @@ fn tree() -> (tempfile::TempDir, Roots) {
         fs_create(path.parent().unwrap());
         std::fs::write(path, text).unwrap();
     };
-    let limits = |soft: u64, hard: u64| format!("Limit Soft Hard Units\nMax open files            {soft}    {hard}    files\n");
-    for (pid, parent, soft, group) in [(1, 0, 1_024, "0::/init.scope"), (40, 1, 1_024, "0::/user.slice/session-2.scope"), (41, 40, 4_096, "0::/system.slice/web.service")] {
+    let limits =
+        |soft: u64, hard: u64| format!("Limit Soft Hard Units\nMax open files            {soft}    {hard}    files\n");
+    for (pid, parent, soft, group) in [
+        (1, 0, 1_024, "0::/init.scope"),
+        (40, 1, 1_024, "0::/user.slice/session-2.scope"),
+        (41, 40, 4_096, "0::/system.slice/web.service"),
+    ] {
         write(&format!("proc/{pid}/comm"), &format!("p{pid}\n"));
-        write(&format!("proc/{pid}/stat"), &format!("{pid} (p{pid}) S {parent} 2 3 0 -1 4194304 5 6 7 8 41 42 9 10 20"));
+        write(
+            &format!("proc/{pid}/stat"),
+            &format!("{pid} (p{pid}) S {parent} 2 3 0 -1 4194304 5 6 7 8 41 42 9 10 20"),
+        );
         write(&format!("proc/{pid}/status"), &format!("Name:\tp{pid}\nPPid:\t{parent}\n"));
         write(&format!("proc/{pid}/cgroup"), &format!("{group}\n"));
         write(&format!("proc/{pid}/limits"), &limits(soft, 524_288));
@@ -65,7 +73,10 @@ fn a_tree_is_read_as_a_host() {
     assert_eq!(shell, Some("inherited from process 1 (p1)"));
     assert_eq!((after.host[names::FILES_MAX], after.host[names::SOFTNET_DROPPED]), (1_000, 2));
     let namespace = &after.namespaces[0];
-    assert_eq!((namespace.id, namespace.counters["TcpExt.ListenDrops"], namespace.counters[names::CONNTRACK]), (5, 3, 16));
+    assert_eq!(
+        (namespace.id, namespace.counters["TcpExt.ListenDrops"], namespace.counters[names::CONNTRACK]),
+        (5, 3, 16)
+    );
     assert_eq!(namespace.number(names::SOMAXCONN), Some(4_096));
 }
 
@@ -86,7 +97,8 @@ fn a_listener_of_this_process_is_found_with_its_owner_and_watched() {
     let at = listener.local_addr().unwrap();
     let me = std::process::id();
     let looks = look(&Roots::of_this_machine(), &Whom::Process(me), Duration::from_millis(100), &|| false).unwrap();
-    let found = looks.after.namespaces[0].listeners.iter().flatten().find(|l| l.address == at).expect("it listens").clone();
+    let found =
+        looks.after.namespaces[0].listeners.iter().flatten().find(|l| l.address == at).expect("it listens").clone();
     assert_eq!((found.owners.as_slice(), found.waiting, found.limit.min(128)), ([me].as_slice(), 0, 128));
     assert!(found.watched.is_some_and(|watched| watched.readings > 1), "{found:?}");
     assert!(looks.after.at_ns > looks.before.at_ns);
