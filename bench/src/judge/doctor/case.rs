@@ -8,6 +8,7 @@ use crate::evidence::inet_diag::State;
 use crate::evidence::snapshot::ports::PortRange;
 use crate::evidence::snapshot::tally::AtPort;
 use crate::evidence::snapshot::{Listener, Namespace, NotSeen, Process, Snapshot, Symptoms, names};
+use crate::judge::words::count;
 
 /// What is judged.
 pub(super) struct Case<'a> {
@@ -154,7 +155,7 @@ impl<'a> Case<'a> {
         let idle = |heard: &Heard<'_>| heard.most() == 0;
         match heard.as_slice() {
             [] => None,
-            [one] if idle(one) => Some((one.source("recv_q"), format!("0 of {}", one.now.limit))),
+            [one] if idle(one) => Some((one.source("recv_q"), format!("0 of {}", count(one.now.limit.into())))),
             many if many.iter().all(idle) => Some(("listeners.recv_q".to_owned(), format!("0 at all {}", many.len()))),
             _ => None,
         }

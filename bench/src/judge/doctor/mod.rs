@@ -25,8 +25,6 @@ mod tests;
 #[cfg(test)]
 mod ticket_tests;
 
-use std::time::Duration;
-
 pub use diagnosis::{
     Advice, Bound, Diagnosis, Found, Host, ListenerRow, NamespaceRow, PortsRow, ProcessRow, SCHEMA_VERSION, Subject,
     SubjectKind, Tool, Waiting,
@@ -34,7 +32,7 @@ pub use diagnosis::{
 
 use super::cause;
 use super::verdict::{RuledOut, Undecided};
-use super::words::counted;
+use super::words::{counted, time};
 use crate::evidence::pasted::Ticket;
 use crate::evidence::snapshot::{Snapshot, Symptoms};
 use case::Case;
@@ -102,10 +100,7 @@ fn headline(case: &Case<'_>, causes: &[Found]) -> String {
     match causes {
         [] if case.live => {
             let over = case.window_ns().map_or_else(String::new, |ns| {
-                format!(
-                    " in the {} that were watched",
-                    humantime::format_duration(Duration::from_millis(ns / 1_000_000))
-                )
+                format!(" in the {} that were watched", time(ns))
             });
             format!("{}: no limit is met now{over}.", case.scope.words)
         }

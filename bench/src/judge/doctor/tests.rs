@@ -32,7 +32,7 @@ fn a_busy_host_with_a_past_is_accused_of_nothing() {
     assert_eq!(diagnosis.causes, []);
     assert_eq!(diagnosis.undecided, []);
     assert_eq!(diagnosis.ruled_out.len(), rows::ROWS.len());
-    assert!(diagnosis.headline.contains("no limit is met now in the 1s"), "{}", diagnosis.headline);
+    assert!(diagnosis.headline.contains("no limit is met now in the 1 s"), "{}", diagnosis.headline);
     let told: Vec<&str> = diagnosis.advice.iter().map(|advice| advice.text.as_str()).collect();
     assert!(told.iter().any(|text| text.starts_with("44 packets dropped since it began")), "{told:?}");
 }
