@@ -138,6 +138,12 @@ impl<'a> Case<'a> {
         self.listeners().into_iter().filter(|heard| heard.now.owners.contains(&pid)).collect()
     }
 
+    /// Whether it is not known who takes from this queue, or how many descriptors they have: then a queue that is not drained may be theirs.
+    pub(super) fn owner_is_unknown(&self, heard: &Heard<'_>) -> bool {
+        let known = |pid: &u32| self.process(*pid).is_some_and(|p| p.descriptors.is_some() && p.nofile.is_some());
+        heard.now.owners.is_empty() || !heard.now.owners.iter().all(known)
+    }
+
     pub(super) fn not_seen(&self) -> Vec<NotSeen> {
         self.after.not_seen.clone()
     }

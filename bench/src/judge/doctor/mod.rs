@@ -99,9 +99,8 @@ fn judged(case: &Case<'_>) -> Diagnosis {
 fn headline(case: &Case<'_>, causes: &[Found]) -> String {
     match causes {
         [] if case.live => {
-            let over = case.window_ns().map_or_else(String::new, |ns| {
-                format!(" in the {} that were watched", time(ns))
-            });
+            let over =
+                case.window_ns().map_or_else(String::new, |ns| format!(" in the {} that were watched", time(ns)));
             format!("{}: no limit is met now{over}.", case.scope.words)
         }
         [] => format!("{}: what is shown does not prove any cause.", case.scope.words),

@@ -187,10 +187,12 @@ fn stalled<'a>(case: &'a Case<'a>, all: &[Heard<'a>]) -> Vec<(Heard<'a>, &'stati
 
 pub(super) fn acceptor_stalled(case: &Case<'_>) -> Answer {
     let all = case.listeners();
-    let shown: Vec<Found> = stalled(case, &all)
-        .into_iter()
+    let standing = stalled(case, &all);
+    let shown: Vec<Found> = standing
+        .iter()
+        .filter(|(heard, _)| !case.owner_is_unknown(heard))
         .map(|(heard, why)| {
-            let mut proof = vec![ProofLine::new(heard.source("recv_q"), spread(&heard), why)];
+            let mut proof = vec![ProofLine::new(heard.source("recv_q"), spread(heard), *why)];
             if let Some(taken) = heard.taken {
                 proof.push(ProofLine::new(
                     heard.source("accepted"),
@@ -205,6 +207,9 @@ pub(super) fn acceptor_stalled(case: &Case<'_>) -> Answer {
         .collect();
     if !shown.is_empty() {
         return Answer::Shown(shown);
+    }
+    if let Some((heard, _)) = standing.first() {
+        return owner_not_read(heard);
     }
     if let Some((source, value)) = case.nobody_waits() {
         return excluded(source, value, "nobody waits to be accepted");
@@ -230,6 +235,18 @@ pub(super) fn acceptor_stalled(case: &Case<'_>) -> Answer {
     }
 }
 
+/// A queue that is not drained or overflows, with nothing known of whoever should take from it.
+fn owner_not_read(heard: &Heard<'_>) -> Answer {
+    open(
+        format!(
+            "connections wait at {} ({}), and whoever listens there, or how many descriptors they have left, was not read",
+            heard.now.address,
+            spread(heard)
+        ),
+        &["the same as root, on the node itself: `sudo brimful doctor`"],
+    )
+}
+
 /// Whether it dropped for want of room: it was full, or dropped while its namespace counted overflows.
 pub(super) fn overflows(case: &Case<'_>, heard: &Heard<'_>) -> bool {
     let counted = case.grew(heard.namespace, "TcpExt.ListenOverflows").is_some_and(|n| n > 0);
@@ -244,9 +261,13 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Answer {
     };
     let over: Vec<&Heard<'_>> = all.iter().filter(|heard| overflows(case, heard)).collect();
     let own = |heard: &&&Heard<'_>| !owner_is_at_fault(case, heard) && !is_skewed(&all, heard) && !is_standing(heard);
-    let shown: Vec<Found> = over.iter().filter(own).map(|heard| too_small(case, heard)).collect();
+    let known = |heard: &&&Heard<'_>| !case.owner_is_unknown(heard);
+    let shown: Vec<Found> = over.iter().filter(own).filter(known).map(|heard| too_small(case, heard)).collect();
     if !shown.is_empty() {
         return Answer::Shown(shown);
+    }
+    if let Some(heard) = over.iter().find(|heard| case.owner_is_unknown(heard)) {
+        return owner_not_read(heard);
     }
     if let Some(heard) = over.first() {
         let owner = heard

@@ -86,6 +86,41 @@ fn a_queue_that_drains_is_too_small_and_one_that_does_not_is_not_served() {
 }
 
 #[test]
+fn a_queue_whose_owner_is_not_known_accuses_nobody() {
+    for (least, most) in [(0, 512), (500, 512)] {
+        let nobody = Pair::busy().both(|s| listener(namespace(s)).owners.clear()).after(|s| queue(s, least, most, 90));
+        let diagnosis = nobody.judged();
+        assert_eq!(diagnosis.causes, [], "{least} to {most}");
+        let open: Vec<CauseName> = diagnosis.undecided.iter().map(|open| open.cause).collect();
+        assert!(open.contains(&CauseName::AcceptQueue) && open.contains(&CauseName::FdLimit), "{open:?}");
+    }
+}
+
+#[test]
+fn every_path_that_is_documented_is_there() {
+    let full = Pair::busy().both(|s| process(s).descriptors = Some(1_024)).after(|s| queue(s, 512, 512, 90)).judged();
+    let mut unseen = Pair::busy().both(|s| s.host.clear());
+    unseen.after.not_seen.push(crate::evidence::snapshot::NotSeen { what: "a".into(), because: "b".into() });
+    let all: Vec<serde_json::Value> =
+        [full, unseen.judged(), Pair::busy().judged()].iter().map(|d| serde_json::to_value(d).expect("JSON")).collect();
+    let page = include_str!("../../../../docs/doctor.md");
+    let rows = page.lines().skip_while(|line| *line != "## The JSON").filter_map(|line| line.strip_prefix("| `"));
+    let mut seen = 0;
+    for cell in rows.filter_map(|row| row.split('|').next()) {
+        for path in cell.split('`').filter(|word| !word.trim().is_empty() && !word.starts_with(',')) {
+            let (head, fields) = path.trim_end_matches('}').split_once(".{").unwrap_or((path, ""));
+            for field in fields.split(',') {
+                let path = if field.is_empty() { head.to_owned() } else { format!("{head}.{field}") };
+                let pointer = format!("/{}", path.replace("[]", "/0").replace('.', "/").replace("//", "/"));
+                assert!(all.iter().any(|json| json.pointer(&pointer).is_some()), "{path} is not in any answer");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 60, "only {seen} paths were found in the page");
+}
+
+#[test]
 fn a_quota_is_a_cause_only_while_somebody_waits() {
     let stopped = |s: &mut Snapshot| {
         let throttle = process(s).throttle.as_mut().expect("a quota");

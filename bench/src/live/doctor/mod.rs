@@ -20,7 +20,7 @@ pub use error::DoctorError;
 use crate::evidence::inet_diag::State;
 use crate::evidence::snapshot::{NotSeen, Process, Snapshot, Watched};
 use namespace::Eye;
-use process::Seen;
+use process::{Listed, Seen};
 
 /// From one reading of the accept queues to the next.
 const QUEUES_EVERY: Duration = Duration::from_millis(20);
@@ -93,9 +93,10 @@ pub fn look(roots: &Roots, whom: &Whom, window: Duration, stop: &dyn Fn() -> boo
     let looked: Vec<u32> =
         if meant.is_empty() { pids.into_iter().take(MOST_PROCESSES).collect() } else { meant.clone() };
     let mut eyes = open(roots, &looked, &mut not_seen);
-    let before = snapshot(roots, &looked, &mut eyes, begun, &not_seen);
+    let mut listed = HashMap::new();
+    let before = snapshot(roots, &looked, &mut eyes, &mut listed, begun, &not_seen);
     let watched = watch(&mut eyes, window, stop);
-    let mut after = snapshot(roots, &looked, &mut eyes, begun, &not_seen);
+    let mut after = snapshot(roots, &looked, &mut eyes, &mut listed, begun, &not_seen);
     for namespace in &mut after.namespaces {
         for listener in namespace.listeners.iter_mut().flatten() {
             let now = Watched::one(listener.waiting, listener.limit);
@@ -127,14 +128,18 @@ fn open(roots: &Roots, pids: &[u32], not_seen: &mut Vec<NotSeen>) -> Vec<Eye> {
     eyes
 }
 
-fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], begun: Instant, not_seen: &[NotSeen]) -> Snapshot {
+fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], listed: &mut HashMap<u32, Listed>, begun: Instant, not_seen: &[NotSeen]) -> Snapshot {
     let mut not_seen = not_seen.to_vec();
     let mut namespaces = Vec::new();
     let mut states: HashMap<u32, State> = HashMap::new();
     for eye in eyes.iter_mut() {
         let (namespace, by_inode) = eye.read(roots, &mut not_seen);
         // The numbers of inodes are the host's, whatever the namespace.
-        states.extend(by_inode);
+        if states.is_empty() {
+            states = by_inode;
+        } else {
+            states.extend(by_inode);
+        }
         namespaces.push(namespace);
     }
     let mut forbidden = process::Forbidden::default();
@@ -142,7 +147,7 @@ fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], begun: Instant, not_s
     let mut owners: HashMap<u32, Vec<u32>> = HashMap::new();
     let mut processes = Vec::new();
     for pid in pids {
-        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut forbidden) else { continue };
+        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut forbidden, listed) else { continue };
         own_sockets(&mut process, &sockets, &states, &mut owners);
         processes.push(process);
     }
@@ -169,10 +174,11 @@ fn own_sockets(
     states: &HashMap<u32, State>,
     owners: &mut HashMap<u32, Vec<u32>>,
 ) {
+    let mut by_state: BTreeMap<&'static str, u64> = BTreeMap::new();
     for inode in sockets {
         match states.get(inode) {
             Some(state) => {
-                *process.sockets.entry(state.name().to_owned()).or_insert(0) += 1;
+                *by_state.entry(state.name()).or_insert(0) += 1;
                 if *state == State::LISTEN {
                     owners.entry(*inode).or_default().push(process.pid);
                 }
@@ -180,9 +186,10 @@ fn own_sockets(
                     process.close_wait.push(*inode);
                 }
             }
-            None => *process.sockets.entry("OTHER".to_owned()).or_insert(0) += 1,
+            None => *by_state.entry("OTHER").or_insert(0) += 1,
         }
     }
+    process.sockets = by_state.into_iter().map(|(state, n)| (state.to_owned(), n)).collect();
     process.close_wait.sort_unstable();
     process.close_wait.dedup();
 }
