@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::judge::compare::{Answer, Refused};
 use crate::judge::report::forms::FormError;
 use crate::live::cell::CellError;
+use crate::live::doctor::DoctorError;
 use crate::live::interrupt::StopSignal;
 use crate::live::journal::JournalError;
 use crate::live::message::Failed;
@@ -168,6 +169,9 @@ pub enum Error {
     /// A worker could not do its part.
     #[error(transparent)]
     Worker(#[from] Failed),
+    /// The doctor could not look at what was asked for.
+    #[error(transparent)]
+    Doctor(#[from] DoctorError),
     /// The target did not start.
     #[error(transparent)]
     Target(#[from] brimful_target::TargetError),
@@ -249,6 +253,8 @@ impl Error {
             Self::Cell { source, .. } => cell_status(source),
             Self::Worker(failed) if failed.machine => ExitStatus::Machine,
             Self::Worker(_) | Self::Form(_) => ExitStatus::Bug,
+            Self::Doctor(error) if error.is_refusal() => ExitStatus::Machine,
+            Self::Doctor(_) => ExitStatus::Usage,
             Self::Target(_) => ExitStatus::Target,
             Self::Stopped(signal) | Self::Vm(VmError::Stopped(signal)) => (*signal).into(),
             Self::Vm(VmError::File { doing: "read", source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -281,6 +287,7 @@ impl Error {
                  `brimful serve --consent`, or see docs/consent.md"
                     .to_owned(),
             ],
+            Self::Doctor(error) => vec![error.hint().to_owned()],
             Self::Target(error) => vec![error.hint()],
             Self::Host(error) => vec![error.hint()],
             Self::Vm(error) => error.hint().map(str::to_owned).into_iter().collect(),

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::aa::Aa;
 use super::behaviour::Conduct;
 use super::compare::Compare;
+use super::doctor::Doctor;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
 pub(super) use super::restore::Options as Restore;
@@ -63,6 +64,8 @@ pub(super) enum Command {
     Load(Load),
     /// Probe a server as a kubelet does, like ping for a health check: on loopback, or one that consents
     Probe(Probe),
+    /// Look at a live host, process, port or container without changing anything: what limit is met, and which binds first
+    Doctor(Doctor),
     /// Put back what a run with --allow-host-changes had changed when it was killed, and sweep control groups
     Restore(Restore),
     /// Kubernetes: a scenario as plain YAML, and restarts set beside what was foretold

@@ -6,6 +6,7 @@ mod behaviour;
 mod check;
 mod compare;
 mod consent;
+mod doctor;
 mod gate;
 mod k8s;
 mod knee;
@@ -82,6 +83,7 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Load(options) => load::load(&options),
         Command::Probe(options) => probe::probe(&options),
         Command::Restore(options) => restore::restore(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::K8s(options) => k8s::k8s(&options),
         Command::Vm(options) => vm::vm(&options),
     }

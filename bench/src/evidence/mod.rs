@@ -21,3 +21,6 @@ pub mod given;
 pub mod journal;
 pub mod record;
 pub mod series;
+
+pub mod pasted;
+pub mod snapshot;

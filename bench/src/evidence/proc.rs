@@ -125,6 +125,16 @@ pub fn file_nr(text: &str) -> Result<FileNr, ProcError> {
     Ok(FileNr { allocated, max })
 }
 
+/// The parent of a process from `/proc/PID/status` (`fs/proc/array.c`, `task_state`); 0 for one without.
+///
+/// # Errors
+///
+/// [`ProcError`] when the row is missing or holds no number.
+pub fn status_parent(text: &str) -> Result<u32, ProcError> {
+    let row = text.lines().find_map(|line| line.strip_prefix("PPid:"));
+    row.and_then(|row| row.trim().parse().ok()).ok_or_else(|| ProcError::new("status", "PPid", text))
+}
+
 /// Calls `each` with protocol, name and value of every number in `/proc/net/sockstat` or `sockstat6`
 /// (`net/ipv4/proc.c`, `sockstat_seq_show`): `TCP`, `tw`, `12`.
 ///
@@ -241,6 +251,12 @@ mod tests {
         for (result, field) in table {
             assert_eq!(result.unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn a_process_knows_its_parent() {
+        assert_eq!(status_parent("Name:\tcat\nPid:\t7\nPPid:\t3\n"), Ok(3));
+        assert_eq!(status_parent("PPid:\tx\n").unwrap_err().field, "PPid");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Data flows downwards: a record is seen through a `view`, each row of the table in `cause` looks at it, `verdict`
 //! weighs the findings, `knobs` compares the cells of a run, `report` gathers and `expect` checks; `gather` makes
 //! one run of several, `compare` sets two reports side by side by the tests of `stats`, and `gate` says whether that is good enough.
-//! `knee` says what the tries of a search came to.
+//! `knee` says what the tries of a search came to, and `doctor` what two looks at a live host do.
 
 mod descriptors;
 mod page;
@@ -42,6 +42,8 @@ pub mod metric;
 pub mod compare;
 
 pub mod gate;
+
+pub mod doctor;
 
 #[cfg(test)]
 mod advice_tests;

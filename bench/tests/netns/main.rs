@@ -7,6 +7,7 @@ mod blocks;
 mod bridge;
 mod carry;
 mod consent;
+mod doctor;
 mod faults;
 mod fleet;
 mod knee;

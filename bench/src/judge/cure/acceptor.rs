@@ -6,7 +6,12 @@ use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
 
 pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(Cure {
+    Some(accept_at_once())
+}
+
+/// The same, whatever was run.
+pub(crate) fn accept_at_once() -> Cure {
+    Cure {
         knob: "target.accept".into(),
         value: None,
         takes_effect: TakesEffect::ProcessStart,
@@ -18,5 +23,5 @@ pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         )],
         because: "no backlog or sysctl cures it: in a larger queue connections only wait longer for the same acceptor"
             .into(),
-    })
+    }
 }

@@ -10,7 +10,7 @@ use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
 
 /// A sysctl of the whole node; twice the present value where that is known, as a first step to measure.
-fn node_sysctl(name: &str, now: Option<u64>, because: String) -> Cure {
+pub(crate) fn node_sysctl(name: &str, now: Option<u64>, because: String) -> Cure {
     let value = now.map(|now| readable_above(now.saturating_mul(2)));
     let written = value.map_or_else(|| "MORE".to_owned(), |v| v.to_string());
     Cure {
@@ -37,7 +37,11 @@ fn on_the_node(knob: &str, text: String, because: &str) -> Cure {
 
 /// A larger connection-tracking table, or fewer entries in it.
 pub(crate) fn conntrack(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    let max = view.host("nf_conntrack.max").map(|s| s.last);
+    Some(more_entries(view.host("nf_conntrack.max").map(|s| s.last)))
+}
+
+/// The same, by the present limit.
+pub(crate) fn more_entries(max: Option<u64>) -> Cure {
     let mut cure = node_sysctl(
         "net.netfilter.nf_conntrack_max",
         max,
@@ -51,7 +55,7 @@ pub(crate) fn conntrack(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         "`notrack` rules for traffic that needs none; shorter net.netfilter.nf_conntrack_tcp_timeout_*",
         None,
     ));
-    Some(cure)
+    cure
 }
 
 /// The rule that drops.
@@ -72,11 +76,16 @@ pub(crate) fn filter(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// A route to the client.
 pub(crate) fn route(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(on_the_node(
+    Some(a_route())
+}
+
+/// The same, whatever was run.
+pub(crate) fn a_route() -> Cure {
+    on_the_node(
         "route",
         "ip route add CLIENTS via GATEWAY   # in the server's namespace; look at `ip rule` and `ip route get CLIENT` first".into(),
         "the listener hears the SYN and cannot answer it: no queue is full",
-    ))
+    )
 }
 
 /// The way back.
@@ -90,12 +99,17 @@ pub(crate) fn return_path(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// A longer receive backlog.
 pub(crate) fn softirq(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(node_sysctl(
+    Some(longer_backlog())
+}
+
+/// The same, whatever was run.
+pub(crate) fn longer_backlog() -> Cure {
+    node_sysctl(
         "net.core.netdev_max_backlog",
         None,
         "packets came faster than one processor took them; spreading them over more (RPS, more queues) helps as well"
             .into(),
-    ))
+    )
 }
 
 /// A larger neighbour table.
@@ -129,18 +143,28 @@ pub(crate) fn inotify(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// More memory for TCP.
 pub(crate) fn tcp_memory(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(node_sysctl(
+    Some(more_tcp_memory())
+}
+
+/// The same, whatever was run.
+pub(crate) fn more_tcp_memory() -> Cure {
+    node_sysctl(
         "net.ipv4.tcp_mem",
         None,
         "three numbers in pages, for the whole node; data that programs do not read counts too".into(),
-    ))
+    )
 }
 
 /// More source ports for the prober.
 pub(crate) fn ports(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
+    Some(more_ports())
+}
+
+/// The same, whatever was run.
+pub(crate) fn more_ports() -> Cure {
     let range = KnobValue::Word("1024 65535".into());
     let name = "net.ipv4.ip_local_port_range";
-    Some(Cure {
+    Cure {
         knob: format!("sysctl.{name}"),
         takes_effect: TakesEffect::NextConnection,
         also: Vec::new(),
@@ -149,7 +173,7 @@ pub(crate) fn ports(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         because: "one source address has at most one range of ports for each destination, and a closed connection keeps its port for a \
                   minute; fewer new connections (keep-alive) or more source addresses help as well"
             .into(),
-    })
+    }
 }
 
 /// More descriptors for the prober.

@@ -24,13 +24,18 @@ fn code(knob: &str, value: Option<KnobValue>, text: impl Into<String>, because: 
 
 /// A leak: close what the peer has closed.
 pub(crate) fn leak(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(code(
+    Some(close_what_is_over())
+}
+
+/// The same, whatever was run.
+pub(crate) fn close_what_is_over() -> Cure {
+    code(
         "target.leak-one-in",
         Some(KnobValue::Number(0)),
         "close(2) every connection whose read gives end of file or an error, on every path, also while it is idle;\n\
          a keep-alive (SO_KEEPALIVE) or an idle time-out ends those whose clients vanished",
         "a higher limit is only met later: nothing but the program's close ends a socket in CLOSE_WAIT",
-    ))
+    )
 }
 
 /// A cap of the program's own.
@@ -76,7 +81,12 @@ pub(crate) fn slow(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
 
 /// Too little processor time.
 pub(crate) fn processor(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(Cure {
+    Some(more_processor())
+}
+
+/// The same, whatever was run.
+pub(crate) fn more_processor() -> Cure {
+    Cure {
         knob: "target.cpu-percent".into(),
         value: None,
         takes_effect: TakesEffect::Live,
@@ -91,7 +101,7 @@ pub(crate) fn processor(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         ],
         because: "no backlog or sysctl cures it: in a larger queue connections only wait longer for the same processor"
             .into(),
-    })
+    }
 }
 
 /// A quota in per cent of one processor: of the container, and of the unit.
@@ -105,18 +115,28 @@ pub(crate) fn quota(percent: u64) -> [Place; 2] {
 
 /// One socket of a group that nobody serves.
 pub(crate) fn skew(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(code(
+    Some(serve_every_socket())
+}
+
+/// The same, whatever was run.
+pub(crate) fn serve_every_socket() -> Cure {
+    code(
         "target.reuseport",
         None,
         "give every SO_REUSEPORT socket an acceptor of its own that nothing blocks, close a socket whose worker stops,\n\
          or let the workers share one socket",
         "the kernel spreads connections by hash and does not look who is idle; tcp_migrate_req = 1 moves what waits when such a socket is closed",
-    ))
+    )
 }
 
 /// Handshakes that wait for data.
 pub(crate) fn defer(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(Cure {
+    Some(no_deferring())
+}
+
+/// The same, whatever was run.
+pub(crate) fn no_deferring() -> Cure {
+    Cure {
         also: vec![Setting { knob: "sysctl.net.ipv4.tcp_syncookies".into(), value: KnobValue::Number(1) }],
         places: vec![
             Place::new(
@@ -132,5 +152,5 @@ pub(crate) fn defer(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             "",
             "clients that connect and say nothing stay in the SYN queue; without it they would be accepted and cost a descriptor each",
         )
-    })
+    }
 }

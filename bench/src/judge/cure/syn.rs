@@ -7,7 +7,12 @@ use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
 
 pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
-    Some(Cure {
+    Some(cookies())
+}
+
+/// Cookies, whatever was run.
+pub(crate) fn cookies() -> Cure {
+    Cure {
         knob: "sysctl.net.ipv4.tcp_syncookies".into(),
         value: Some(KnobValue::Number(1)),
         takes_effect: TakesEffect::Live,
@@ -16,7 +21,7 @@ pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         because: "with cookies on, the kernel answers a SYN that finds the queue full instead of dropping it; \
                   a larger queue (the listen backlog bounds it, and tcp_max_syn_backlog while cookies are off) only fills later"
             .into(),
-    })
+    }
 }
 
 /// The same switch: with cookies on `tcp_max_syn_backlog` is not read at all.

@@ -31,7 +31,7 @@ impl Hierarchy {
     }
 
     /// From the text of `/proc/PID/cgroup` and `/proc/PID/mountinfo` (`proc(5)`).
-    fn parse(groups: &str, mounts: &str) -> Option<Self> {
+    pub(super) fn parse(groups: &str, mounts: &str) -> Option<Self> {
         // ID:CONTROLLERS:PATH; the second version has neither of the first two.
         let path_of = |wanted: &dyn Fn(&str) -> bool| {
             groups.lines().find_map(|line| {

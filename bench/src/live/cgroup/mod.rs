@@ -105,6 +105,19 @@ pub(super) fn enter(folder: &Path) -> Result<(), Failed> {
     }
 }
 
+/// The folder of the group whose quota holds for a process, from the texts of its `/proc/PID/cgroup` and of a `mountinfo`, and the
+/// folders around it up to the mount, the nearest first; empty where no group has a say over its time.
+pub(super) fn folders(groups: &str, mounts: &str) -> Vec<PathBuf> {
+    let Some(hierarchy) = Hierarchy::parse(groups, mounts) else { return Vec::new() };
+    let top = Path::new("/sys/fs/cgroup");
+    hierarchy
+        .own
+        .ancestors()
+        .take_while(|folder| *folder != top && folder.parent().is_some())
+        .map(Path::to_owned)
+        .collect()
+}
+
 /// The folder of the group whose quota holds for the calling process; `None` where no group has a say over its time.
 pub(super) fn own() -> Option<PathBuf> {
     Hierarchy::of_this_process().ok().map(|hierarchy| hierarchy.own)

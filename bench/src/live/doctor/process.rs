@@ -1,0 +1,205 @@
+//! Processes, from outside, through their folders in `/proc`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, read_to_string};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Dir, Mode, OFlags, fstat, readlinkat};
+
+use super::{DoctorError, Roots, Whom, birth};
+use crate::evidence::cgroup::cpu_stat;
+use crate::evidence::proc::{self, limits_nofile};
+use crate::evidence::snapshot::link::Link;
+use crate::evidence::snapshot::{Home, NotSeen, Process, Throttle};
+use crate::live::cgroup;
+
+/// A process and the inodes of its sockets.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) process: Process,
+    pub(super) sockets: Vec<u32>,
+}
+
+/// How many processes kept their descriptors to themselves.
+#[derive(Debug, Default)]
+pub(super) struct Forbidden {
+    count: u64,
+    because: String,
+}
+
+impl Forbidden {
+    pub(super) fn told(&self) -> Option<NotSeen> {
+        (self.count > 0).then(|| NotSeen {
+            what: format!("descriptors and sockets of {} of other users (run it as root)", count(self.count)),
+            because: self.because.clone(),
+        })
+    }
+}
+
+fn count(n: u64) -> String {
+    if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
+}
+
+/// Every process there is, in ascending order.
+pub(super) fn all(proc_root: &Path) -> Result<Vec<u32>, DoctorError> {
+    let failed = |source| DoctorError::Processes { path: proc_root.display().to_string(), source };
+    let mut pids: Vec<u32> = fs::read_dir(proc_root)
+        .map_err(failed)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Who is meant by name. Each is there, and may be read.
+pub(super) fn meant(roots: &Roots, whom: &Whom, pids: &[u32]) -> Result<Vec<u32>, DoctorError> {
+    let meant: Vec<u32> = match whom {
+        Whom::Host | Whom::Port(_) => return Ok(Vec::new()),
+        Whom::Process(pid) if pids.contains(pid) => vec![*pid],
+        Whom::Process(pid) => return Err(DoctorError::NoProcess { pid: *pid }),
+        Whom::Container(name) => {
+            let lives = |pid: &&u32| {
+                let groups = read_to_string(roots.proc.join(pid.to_string()).join("cgroup")).unwrap_or_default();
+                groups.lines().any(|line| line.splitn(3, ':').nth(2).is_some_and(|path| path.contains(name.as_str())))
+            };
+            let found: Vec<u32> = pids.iter().filter(lives).copied().collect();
+            if found.is_empty() {
+                return Err(DoctorError::NoContainer { name: name.clone() });
+            }
+            found
+        }
+    };
+    for pid in &meant {
+        match fs::read_dir(roots.proc.join(pid.to_string()).join("fd")) {
+            Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(DoctorError::Forbidden { pid: *pid, source });
+            }
+            // One that ended meanwhile is seen as gone.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(meant)
+}
+
+/// The inode of a process's network namespace; `None` where it may not be read.
+pub(super) fn namespace_of(folder: &Path) -> Option<u64> {
+    let link = fs::read_link(folder.join("ns/net")).ok()?;
+    link.to_str()?.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// One process; `None` for one that is gone, and for a thread of the kernel, which has no descriptors to speak of.
+pub(super) fn read(
+    roots: &Roots,
+    pid: u32,
+    mounts: &str,
+    forbidden: &mut Forbidden,
+    listed: &mut HashMap<u32, Listed>,
+) -> Option<Seen> {
+    let folder = roots.proc.join(pid.to_string());
+    let text = |name: &str| read_to_string(folder.join(name)).ok();
+    let stat = proc::stat(&text("stat")?).ok()?;
+    if stat.has_ended() {
+        return None;
+    }
+    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let groups = text("cgroup").unwrap_or_default();
+    let nofile = text("limits").and_then(|text| limits_nofile(&text).ok());
+    let home = Home::parse(&groups);
+    let mut process = Process {
+        pid,
+        name: text("comm").unwrap_or_default().trim().to_owned(),
+        namespace: namespace_of(&folder).unwrap_or(0),
+        limit_from: nofile.and_then(|limits| birth::of(roots, pid, &home, limits)),
+        nofile,
+        home,
+        cpu_ns: Some(stat.utime_ticks.saturating_add(stat.stime_ticks).saturating_mul(tick_ns)),
+        throttle: throttle(roots, &groups, mounts),
+        ..Process::default()
+    };
+    let mut sockets = Vec::new();
+    match descriptors(&folder.join("fd"), listed.get(&pid)) {
+        Ok(seen) => {
+            process.descriptors = Some(seen.count);
+            process.kinds.clone_from(&seen.kinds);
+            sockets.clone_from(&seen.sockets);
+            listed.insert(pid, seen);
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            forbidden.count += 1;
+            forbidden.because = error.to_string();
+        }
+        // Gone meanwhile.
+        Err(_) => return None,
+    }
+    Some(Seen { process, sockets })
+}
+
+/// What a look at a process's descriptors gave.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listed {
+    count: u64,
+    kinds: BTreeMap<String, u64>,
+    sockets: Vec<u32>,
+}
+
+/// The descriptors of a folder: how many, of which kinds, and the inodes of the sockets among them. Where there are as many as at an
+/// earlier look, that is taken for this one: looking at each of 100,000 takes longer than all the rest.
+fn descriptors(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
+    let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // The kernel gives the number of open descriptors as the folder's size since Linux 6.2 (f1f1f2569901); before that it is 0.
+    let size = u64::try_from(fstat(&opened)?.st_size).unwrap_or(0);
+    if let Some(earlier) = earlier.filter(|earlier| earlier.count == size && size > 0) {
+        return Ok(earlier.clone());
+    }
+    let mut listed = Listed::default();
+    let mut buffer = Vec::with_capacity(64);
+    for entry in Dir::read_from(&opened)? {
+        let entry = entry?;
+        if entry.file_name().to_bytes().starts_with(b".") {
+            continue;
+        }
+        listed.count += 1;
+        // A descriptor may be closed before it is looked at.
+        let Ok(link) = readlinkat(&opened, entry.file_name(), buffer) else {
+            buffer = Vec::with_capacity(64);
+            continue;
+        };
+        match Link::parse(&link.to_string_lossy()) {
+            Link::Socket(inode) => {
+                listed.sockets.push(inode);
+                count_kind(&mut listed.kinds, "socket");
+            }
+            Link::Other(kind) => count_kind(&mut listed.kinds, kind),
+        }
+        buffer = link.into_bytes();
+    }
+    Ok(listed)
+}
+
+fn count_kind(kinds: &mut BTreeMap<String, u64>, kind: &str) {
+    match kinds.get_mut(kind) {
+        Some(count) => *count += 1,
+        None => {
+            kinds.insert(kind.to_owned(), 1);
+        }
+    }
+}
+
+/// The group that stops it most, of its own and those around it.
+fn throttle(roots: &Roots, groups: &str, mounts: &str) -> Option<Throttle> {
+    let read = |folder: &Path| {
+        let text = read_to_string(roots.file(folder).join("cpu.stat")).ok()?;
+        let mut found = Throttle { group: folder.display().to_string(), ..Throttle::default() };
+        cpu_stat(&text, |name, value| match name {
+            "nr_periods" => found.periods = value,
+            "nr_throttled" => found.throttled = value,
+            _ => found.throttled_ns = value,
+        })
+        .ok()?;
+        (found.periods > 0).then_some(found)
+    };
+    let folders = cgroup::folders(groups, mounts);
+    folders.iter().filter_map(|folder| read(folder)).max_by_key(|found| found.throttled)
+}
