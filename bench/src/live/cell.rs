@@ -369,7 +369,6 @@ impl<'a> Stage<'a> {
         self.gathered.load.thin_timeline(TIMELINE_MOST);
         reap::all(&mut self.workers, |gone, of| show(Live::Gone { gone, of }));
         self.group = None;
-        self.scratches.clear();
         Ok(())
     }
 
