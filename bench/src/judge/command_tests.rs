@@ -75,7 +75,10 @@ fn words_alone_prove_nothing() {
 
 #[test]
 fn a_cap_is_one_of_all_processes_together() {
-    let mut record = strange(capped(), "");
+    // Slowly enough that the first reading is taken before the first connection, as in a cell.
+    let world = World { connections: 1_500, ramp_ms: 1_300, cap: Some((1_000, false)), ..World::default() };
+    let mut record = strange(world.record(), "");
+    assert_eq!(judge(&record).cause, Some(AppConnectionCap));
     let whole = record.evidence.processes[1].descriptors.clone();
     // Two workers with half of the connections each.
     let mut half = Series::default();
