@@ -1,5 +1,6 @@
 //! The run directory: written beside and renamed, so that a reader never sees half a file; read back for a report.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,19 @@ impl RunDirectory {
     /// When the disk is full or refuses.
     pub fn save_record(&self, record: &Record) -> Result<(), Error> {
         save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
+    }
+
+    /// Saves what the commands of a cell wrote, by their shards: `cells/ID/BLOCK.target.log`, and `BLOCK.target-N.log` for further shards.
+    ///
+    /// # Errors
+    /// When the disk is full or refuses.
+    pub fn save_logs(&self, record: &Record, logs: &BTreeMap<u32, String>) -> Result<(), Error> {
+        let folder = self.0.join("cells").join(&record.cell.id);
+        for (shard, log) in logs {
+            let number = if *shard == 0 { String::new() } else { format!("-{shard}") };
+            write(&folder.join(format!("{}.target{number}.log", record.block)), log.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Saves the record of a try of a search and its histograms below `cells/ID/tries`, where no report of a run looks

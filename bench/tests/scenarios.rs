@@ -139,6 +139,10 @@ fn what_binds_first_is_what_the_truth_says() {
         for cell in cells(&name, &text, 20_000) {
             let line = truth(&scenario, &cell)[0];
             let binding = predict(&cell, &machine(20_000)).binding.map(|limit| limit.kind);
+            // Of a command nothing is known beforehand but its descriptor limit, and it may raise that by itself.
+            if cell.target.command.is_some() && line.cause != Some(FdLimit) {
+                continue;
+            }
             let expected = match line.cause {
                 // The one peer that is known from before is let in all the same.
                 None if name == "synq-three-quarter" => Some(LimitKind::SynQueueThreeQuarterRule),
@@ -165,7 +169,9 @@ fn a_file_that_needs_a_privilege_says_so() {
     for (name, text) in files() {
         let scenario = Scenario::parse(&name, &text).unwrap();
         let quota = cells(&name, &text, 20_000).iter().any(|cell| cell.target.cpu_percent.is_some());
-        assert_eq!(scenario.needs.contains(&Need::Root), quota, "{name}");
+        // A command that changes its own user needs it too, which only its author knows.
+        let command = scenario.target.command.is_some();
+        assert!(scenario.needs.contains(&Need::Root) == quota || command && !quota, "{name}");
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
             put("\n");
         }
         put(&format!("{}\n{}\n", source.typed, source.scenario.question));
-        if let Some(need) = machine::missing(&source.scenario.needs, found.len() == 1) {
-            put(&format!("not here, because {}\n", need.because()));
+        if let Some(missing) = machine::missing(&source.scenario, found.len() == 1) {
+            put(&format!("not here, because {}\n", missing.because));
             if found.len() == 1 {
                 status = status.worse(ExitStatus::Machine);
             }

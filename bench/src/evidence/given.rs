@@ -57,6 +57,6 @@ fn backlog(evidence: &Evidence, cell: &Cell) -> (Option<KnobValue>, Option<Strin
         return (None, None);
     };
     let limit = listener.limit.first;
-    let clamped = limit < u64::from(cell.target.plan.backlog);
+    let clamped = cell.target.backlog().is_some_and(|asked| limit < u64::from(asked));
     (Some(KnobValue::Number(limit)), clamped.then(|| "net.core.somaxconn cut it down at listen()".to_owned()))
 }

@@ -10,6 +10,7 @@ pub mod nftables;
 pub mod per_cpu;
 pub mod proc;
 pub mod tracepoint;
+pub mod words;
 
 pub mod counter_log;
 pub mod listener_log;

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::series::Series;
+use super::words::Words;
 use crate::plan::cell::{Cell, KnobValue};
 use crate::plan::predict::Prediction;
 
@@ -84,6 +85,23 @@ pub struct TargetRecord {
     pub outcomes: Vec<Option<TargetOutcome>>,
     /// Shards that ended by themselves.
     pub early_ends: Vec<EarlyEnd>,
+    /// What is known of each shard that is a command, which gives no account. Left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRecord>,
+}
+
+/// A shard that is a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRecord {
+    /// Which shard.
+    pub shard: u32,
+    /// From its start until it was ready, in nanoseconds.
+    pub ready_after_ns: u64,
+    /// How it ended when it was asked to: `exit status 0`; `None` where it had not within its grace, or was not asked.
+    pub ended: Option<String>,
+    /// What it wrote. It is heard as a witness, never as a proof.
+    pub words: Words,
 }
 
 /// The load, over all shards.
@@ -162,6 +180,9 @@ pub struct ProcessEvidence {
     pub shard: u32,
     /// Its process id, as brimful sees it.
     pub pid: u32,
+    /// Which process of a command it is, where the shard is one. Left out where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Member>,
     /// Open descriptors.
     pub descriptors: Series,
     /// `RLIMIT_NOFILE`, soft.
@@ -177,6 +198,27 @@ pub struct ProcessEvidence {
     /// Inotify instances among its descriptors; counted for targets alone, and not in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inotify: Option<Series>,
+}
+
+/// One process of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Counts from 0, in the order in which they were found: the first is the one that was started.
+    pub number: u32,
+    /// Its name (`/proc/PID/comm`).
+    pub name: String,
+}
+
+impl ProcessEvidence {
+    /// Its place in the names of its series: `0` for shard 0, `0.2` for the third process of a command there.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.member {
+            Some(member) if member.number > 0 => format!("{}.{}", self.shard, member.number),
+            Some(_) | None => self.shard.to_string(),
+        }
+    }
 }
 
 /// A source of evidence: whether it could be read, how often it was, and what reading it cost.

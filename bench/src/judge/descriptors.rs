@@ -46,7 +46,7 @@ impl<'a> Descriptors<'a> {
 
     /// The name of its series in a report.
     pub(crate) fn series_name(&self) -> String {
-        format!("target.{}.descriptors", self.process.shard)
+        format!("target.{}.descriptors", self.process.place())
     }
 
     /// Its fullest, as `1024 of 1024`.
@@ -70,6 +70,7 @@ mod tests {
             role: Role::Target,
             shard: 0,
             pid: 7,
+            member: None,
             descriptors: series(open),
             nofile_soft: series(soft),
             nofile_hard: series(soft),

@@ -20,6 +20,7 @@ pub mod cure;
 mod beyond;
 pub mod foretold;
 mod notes;
+mod said;
 pub mod verdict;
 
 mod numbers;
@@ -49,6 +50,8 @@ pub mod doctor;
 mod advice_tests;
 #[cfg(test)]
 mod catalogue_tests;
+#[cfg(test)]
+mod command_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
 use super::cure::Cure;
 use super::view::View;
 use super::words::{count, outcome_name};
-use super::{beyond, notes};
+use super::{beyond, notes, said};
 use crate::evidence::record::Record;
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 
@@ -123,6 +123,7 @@ fn explain(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)
                 verdict.cause = Some(row.name);
                 verdict.why = why;
                 verdict.proof.extend(proof);
+                verdict.proof.extend(said::about(view, row.name));
                 verdict.cure = (row.cure)(view, why);
             }
             Finding::Shown { .. } => verdict.undecided.push(Undecided {

@@ -1,5 +1,7 @@
 //! A record as the rows of the cause table want it: derived quantities, each absent where it was not read. Pure.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use brimful_loadgen::probe::Sample;
@@ -24,7 +26,7 @@ pub(crate) struct View<'a> {
     pub(crate) failed: Vec<&'a Sample>,
     /// The accept queue the probe has to pass; `None` where it was not read.
     pub(crate) queue: Option<Queue<'a>>,
-    /// The processes that serve the probe, as far as their descriptors were read.
+    /// The processes that serve the probe, as far as their descriptors were read: of a command's, first the one that opened the most.
     pub(crate) targets: Vec<Descriptors<'a>>,
     /// Which target process serves the probe.
     pub(crate) shard: u32,
@@ -44,7 +46,7 @@ impl<'a> View<'a> {
             timeout_ns: nanos(record.probe.plan.timeout),
             failed: record.probe.samples.iter().filter(|s| !s.outcome.passed()).collect(),
             queue: probed_listener(record).and_then(|(name, l)| Queue::of(name, l, end_ns)),
-            targets: targets.filter_map(|p| Descriptors::of(p, per_connection, end_ns)).collect(),
+            targets: busiest_first(targets.filter_map(|p| Descriptors::of(p, per_connection, end_ns)).collect()),
             shard,
         }
     }
@@ -146,11 +148,26 @@ impl<'a> View<'a> {
         self.record.cell.sysctls.get(name).and_then(|text| text.trim().parse().ok())
     }
 
-    /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's.
-    pub(crate) fn backlog_asked(&self) -> u64 {
+    /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's, or else the
+    /// limit in force where that is less than `net.core.somaxconn`, which only cuts down. `None` where none of them tells.
+    pub(crate) fn backlog_asked(&self) -> Option<u64> {
         let port = self.record.probe.plan.address.port();
         let said = self.record.target.ready.iter().flat_map(|r| &r.listening).find(|l| l.address.port() == port);
-        u64::from(said.map_or(self.record.cell.target.plan.backlog, |l| l.backlog))
+        let stated = said.map(|l| l.backlog).or_else(|| self.record.cell.target.backlog());
+        let seen = || {
+            let limit = self.queue.as_ref()?.limit.first;
+            self.sysctl("net.core.somaxconn").filter(|&somaxconn| limit < somaxconn).map(|_| limit)
+        };
+        stated.map(u64::from).or_else(seen)
+    }
+
+    /// The open descriptors of all processes that serve the probe together; `None` where none was read.
+    pub(crate) fn descriptors_together(&self) -> Option<Cow<'a, Series>> {
+        match &self.targets[..] {
+            [] => None,
+            [one] => Some(Cow::Borrowed(one.open)),
+            several => Some(Cow::Owned(sum(several.iter().map(|target| target.open)))),
+        }
     }
 
     /// How often the serving process met an errno at accept or at an extra descriptor, by its own account. Extra evidence: a verdict never needs it.
@@ -208,6 +225,25 @@ fn serving_shard(record: &Record) -> u32 {
     record.target.ready.iter().position(listens).and_then(|i| u32::try_from(i).ok()).unwrap_or(0)
 }
 
+/// A command's processes: the one whose descriptors grew most is the one that accepts. Others keep their order.
+fn busiest_first(mut targets: Vec<Descriptors<'_>>) -> Vec<Descriptors<'_>> {
+    targets.sort_by_key(|target| Reverse(target.open.max.saturating_sub(target.open.first)));
+    targets
+}
+
+/// The sum of series, each of which is nothing before its first reading.
+fn sum<'s>(series: impl Iterator<Item = &'s Series> + Clone) -> Series {
+    let mut times: Vec<u64> = series.clone().flat_map(|one| &one.points).map(|&(at_ns, _)| at_ns).collect();
+    times.sort_unstable();
+    times.dedup();
+    let begun = |one: &Series, at_ns: u64| one.points.first().is_some_and(|&(first_ns, _)| first_ns <= at_ns);
+    let mut sum = Series::default();
+    for at_ns in times {
+        sum.push(at_ns, series.clone().filter(|one| begun(one, at_ns)).map(|one| one.at(at_ns)).sum());
+    }
+    sum
+}
+
 fn as_number(value: &KnobValue) -> Option<u64> {
     match value {
         KnobValue::Number(n) => Some(*n),
@@ -254,6 +290,15 @@ mod tests {
             ListenerEvidence { recv_q: Series::starting(0, 99), limit: Series::starting(0, 98), ..Default::default() };
         record.evidence.server.listeners.insert(format!("{}#2", support::ADDRESS), second);
         assert_eq!(View::of(&record).queue.unwrap().name, "127.0.0.1:23380#2");
+    }
+
+    #[test]
+    fn several_processes_are_added_up_from_when_each_was_there() {
+        let (mut a, mut b) = (Series::starting(0, 5), Series::starting(20, 7));
+        a.push(10, 6);
+        b.push(30, 9);
+        let both = sum([&a, &b].into_iter());
+        assert_eq!(both.points, [(0, 5), (10, 6), (20, 13), (30, 15)]);
     }
 
     #[test]

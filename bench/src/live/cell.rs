@@ -20,13 +20,15 @@ use super::observe::Glance;
 use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
+use super::scratch::{self, Scratch};
 use super::sysctl::Reading;
 use super::turns::Turns;
-use crate::evidence::record::{EarlyEnd, Evidence, Role};
+use crate::evidence::record::{CommandRecord, EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod command;
 mod error;
 mod rising;
 
@@ -48,9 +50,6 @@ const TIMELINE_MOST: usize = 1_200;
 /// How long a sandbox may take beyond that to fill a connection-tracking table: 130,000 entries a second were measured on
 /// a machine of two processors, and 2,000,000 is the most that is tried.
 const FILL_PATIENCE: Duration = Duration::from_secs(60);
-
-/// The sysctl that an administrator's processes never meet.
-const FILE_MAX: &str = "fs.file-max";
 
 /// How often the kubelet tries a probe whose answer broke off, in one tick (`pkg/kubelet/prober/prober.go`, `maxProbeRetries`).
 const PROBE_ATTEMPTS: u32 = 3;
@@ -90,6 +89,10 @@ pub struct Gathered {
     pub target: Vec<Option<TargetOutcome>>,
     /// Target shards that ended by themselves.
     pub early_ends: Vec<EarlyEnd>,
+    /// What is known of the shards that are commands.
+    pub commands: Vec<CommandRecord>,
+    /// What each of these wrote, by its shard.
+    pub logs: BTreeMap<u32, String>,
     /// The load, merged.
     pub load: LoadOutcome,
     /// When it was told to rise no further, in nanoseconds since the start.
@@ -129,7 +132,7 @@ pub fn run(
     let places = stage.sandbox(cell, layout)?;
     show(Live::Step("starting target, load and probe"));
     stage.workers(cell, layout, places)?;
-    let t0_ns = stage.start()?;
+    let t0_ns = stage.start(cell)?;
     stage.gathered.setup = since(began, t0_ns);
     show(Live::Step("running"));
     stage.watch(cell, layout, show)?;
@@ -162,6 +165,8 @@ struct Stage<'a> {
     gathered: Gathered,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
+    /// The folders of commands, removed when they are dropped.
+    scratches: Vec<Scratch>,
     /// What the cell changed of the host; put back after everything else.
     own_host: OwnHost<'a>,
 }
@@ -180,6 +185,7 @@ impl<'a> Stage<'a> {
             t0_ns: 0,
             gathered: Gathered::default(),
             group: None,
+            scratches: Vec::new(),
             own_host: OwnHost::new(book),
         }
     }
@@ -204,6 +210,7 @@ impl<'a> Stage<'a> {
             _ => 0,
         };
         cgroup::sweep();
+        scratch::sweep();
         self.group = match cell.target.cpu_percent {
             Some(percent) => Some(Group::make(percent).map_err(|failed| CellError::TargetDidNotStart { failed })?),
             None => None,
@@ -236,10 +243,7 @@ impl<'a> Stage<'a> {
     /// Starts everybody else, and waits until all are ready.
     fn workers(&mut self, cell: &Cell, layout: &Layout, (server, client): Places) -> Result<(), CellError> {
         for (shard, plan) in (0..).zip(&layout.targets) {
-            let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
-            // Elsewhere it keeps what it was started with: nothing there lets an administrator by.
-            let ordinary = cell.sysctls.contains_key(FILE_MAX);
-            let order = Order::Target { place: server, cgroup, nofile: cell.nofile, ordinary, plan: plan.clone() };
+            let order = self.target(cell, plan, server)?;
             self.add(Role::Target, shard, &order)?;
         }
         for shard in 0..layout.load.shards {
@@ -257,6 +261,7 @@ impl<'a> Stage<'a> {
                 (key, Said::TargetReady(said)) => {
                     ready.insert(key.shard, said);
                 }
+                (key, Said::CommandReady { after_ns }) => self.note_ready(key.shard, after_ns),
                 (_, Said::Waiting) => {}
                 (key, other) => return Err(out_of_turn(key, &other)),
             }
@@ -266,11 +271,12 @@ impl<'a> Stage<'a> {
     }
 
     /// Agrees on the start instant with everybody, and returns it.
-    fn start(&mut self) -> Result<u64, CellError> {
+    fn start(&mut self, cell: &Cell) -> Result<u64, CellError> {
         let watched: Vec<(Key, u32)> = self.workers.values().map(|worker| (worker.key(), worker.pid())).collect();
         if let Some(sandbox) = self.workers.get_mut(&SANDBOX) {
             for (Key { role, shard }, pid) in watched {
-                sandbox.tell(&Tell::Watch { role, shard, pid })?;
+                let tree = role == Role::Target && cell.target.command.is_some();
+                sandbox.tell(&Tell::Watch { role, shard, pid, tree })?;
             }
         }
         let t0_ns = monotonic_ns() + START_LEAD_NS;
@@ -335,6 +341,7 @@ impl<'a> Stage<'a> {
                 }
                 Heard::Said(Said::Glance(glance)) => show(Live::Table(glance)),
                 Heard::Said(Said::TargetDone(outcome)) => self.note_target(key.shard, outcome),
+                Heard::Said(Said::CommandDone(account)) => self.note_command(key, *account),
                 Heard::Said(Said::Failed(failed)) if key.role == Role::Target => {
                     self.note_early_end(key, Some(failed.what));
                 }
@@ -354,7 +361,10 @@ impl<'a> Stage<'a> {
         // The last observation comes before anything is let go.
         self.ask(&[Role::Sandbox]);
         self.accounts()?;
-        self.ask(&[Role::Load, Role::Target]);
+        // A command that is asked to end closes its connections, so the load tells first what it held.
+        self.ask(&[Role::Load]);
+        self.accounts()?;
+        self.ask(&[Role::Target]);
         self.accounts()?;
         self.gathered.load.thin_timeline(TIMELINE_MOST);
         reap::all(&mut self.workers, |gone, of| show(Live::Gone { gone, of }));
@@ -404,6 +414,10 @@ impl<'a> Stage<'a> {
                 }
                 Heard::Said(Said::TargetDone(outcome)) => {
                     self.note_target(key.shard, outcome);
+                    self.awaited.remove(&key);
+                }
+                Heard::Said(Said::CommandDone(account)) => {
+                    self.note_command(key, *account);
                     self.awaited.remove(&key);
                 }
                 Heard::Said(Said::Sample(sample)) => self.gathered.samples.push(sample),

@@ -47,7 +47,12 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
         interrupted: gathered.interrupted,
         prediction: Some(belongs.prediction),
         knobs: given::readings(cell, &sysctls, &gathered.evidence),
-        target: TargetRecord { ready: gathered.ready, outcomes: gathered.target, early_ends: gathered.early_ends },
+        target: TargetRecord {
+            ready: gathered.ready,
+            outcomes: gathered.target,
+            early_ends: gathered.early_ends,
+            commands: gathered.commands,
+        },
         load: LoadRecord {
             plan: layout.load.clone(),
             // Told when it had risen already, it was not stopped.

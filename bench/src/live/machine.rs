@@ -1,6 +1,6 @@
 //! What this machine is and has, read from it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brimful_target::limits;
 use rustix::system::uname;
@@ -10,6 +10,7 @@ use crate::evidence::proc::{self, FileNr};
 use crate::evidence::record::Host;
 use crate::plan::cost::Machine;
 use crate::plan::need::Need;
+use crate::plan::scenario::Scenario;
 
 /// Reads this machine's limits for `brimful check` and for every refusal.
 ///
@@ -75,16 +76,53 @@ fn memory() -> Memory {
     Memory { total: field("MemTotal:"), available: field("MemAvailable:") }
 }
 
-/// What of `needs` this process has not: root of the initial user namespace is told by its id and by a map of all ids
-/// onto themselves (`user_namespaces(7)`). `alone` says that nothing else was named with it.
+/// What a scenario lacks here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// To be said after *not here, because*: lower case, no full stop.
+    pub because: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Why a scenario cannot be run here: a privilege that this process has not, or a program that this machine has not.
+/// Root of the initial user namespace is told by its id and by a map of all ids onto themselves (`user_namespaces(7)`).
+/// `alone` says that nothing else was named with it.
 #[must_use]
-pub fn missing(needs: &[Need], alone: bool) -> Option<Need> {
+pub fn missing(scenario: &Scenario, alone: bool) -> Option<Missing> {
     let ids = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let initial = ids.split_whitespace().eq(["0", "0", "4294967295"]);
     let root = rustix::process::geteuid().is_root() && initial;
-    needs.iter().copied().find(|need| match need {
+    let lacks = |need: &Need| match need {
         Need::Root => !root,
         Need::Asking => !alone,
         Need::Vm => virtual_machine().is_none(),
-    })
+    };
+    let missing = |because: String, hint: String| Some(Missing { because, hint });
+    if let Some(need) = scenario.needs.iter().copied().find(lacks) {
+        return missing(need.because().to_owned(), need.hint().to_owned());
+    }
+    let command = scenario.target.command.as_ref()?;
+    if command.user.is_some() && !root {
+        return missing(
+            "its server runs as another user, which takes root".to_owned(),
+            "run brimful as root".to_owned(),
+        );
+    }
+    // An arm or an axis may name another program, which is refused when it is to be started.
+    let name = command.argv.first().filter(|name| !name.contains("{{") && program(name).is_none())?;
+    missing(format!("there is no program `{name}`"), format!("install `{name}`, or name another in [target] argv"))
+}
+
+/// The file of a program: itself where the name is a path, or else the first one in `PATH`, and in the two folders of
+/// servers that an ordinary user's `PATH` often lacks.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    let runs = |path: &PathBuf| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    if name.contains('/') {
+        // It may be started in another folder.
+        return std::path::absolute(name).ok().filter(runs);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let servers = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(servers).map(|folder| folder.join(name)).find(runs)
 }

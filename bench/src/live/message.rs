@@ -1,5 +1,6 @@
 //! What brimful and its workers say to each other: one JSON object a line, orders on standard input, answers on standard output.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::observe::Glance;
 use super::sysctl::{Reading, SysctlError};
 use crate::evidence::record::{Evidence, Role};
+use crate::evidence::words::Words;
 use crate::plan::cell::{Path, Sandbox};
+use crate::plan::command::StopSignal;
 use crate::plan::fault::Fault;
 
 /// The namespaces of a sandbox, named by the process and threads that hold them.
@@ -40,10 +43,10 @@ pub enum Order {
         cgroup: Option<PathBuf>,
         /// Descriptor limits to be born with.
         nofile: Option<Nofile>,
-        /// Whether it gives up `CAP_SYS_ADMIN`, which lets a process by where `fs.file-max` is met.
+        /// Whether it gives up `CAP_SYS_ADMIN`, which lets a process by where `fs.file-max` is met; a command never does.
         ordinary: bool,
-        /// The server.
-        plan: TargetPlan,
+        /// What server.
+        server: Server,
     },
     /// Be one shard of the load.
     Load {
@@ -67,6 +70,38 @@ pub enum Order {
         /// No probe is begun at or after this age of the cell; `None` for no end.
         until: Option<Duration>,
     },
+}
+
+/// The two kinds of server. Either is one worker, which dies with everything that it has started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Server {
+    /// brimful's own.
+    Builtin(TargetPlan),
+    /// Any other.
+    Command(CommandOrder),
+}
+
+/// A server that is not brimful's own, ready to be started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandOrder {
+    /// The program's file.
+    pub program: PathBuf,
+    /// What it is called with, its own name first.
+    pub argv: Vec<String>,
+    /// Variables on top of brimful's own.
+    pub env: Vec<(String, String)>,
+    /// Where it is started.
+    pub directory: PathBuf,
+    /// The folder of its files, which become those of `user`.
+    pub folder: PathBuf,
+    /// Whom it runs as; `None` for whom brimful runs as.
+    pub user: Option<String>,
+    /// Where a connection says that it is ready.
+    pub ready: SocketAddr,
+    /// How long it may take until then.
+    pub start_timeout: Duration,
+    /// What asks it to end.
+    pub stop_signal: StopSignal,
 }
 
 /// What a sandbox is to be made of.
@@ -108,6 +143,8 @@ pub enum Tell {
         shard: u32,
         /// Its process id.
         pid: u32,
+        /// Whether the worker only keeps a command, and what it has started is meant.
+        tree: bool,
     },
     /// To a shard of the load that waits for it: your turn to open has come.
     Open,
@@ -131,6 +168,11 @@ pub enum Said {
     },
     /// The server listens.
     TargetReady(Ready),
+    /// The command takes connections.
+    CommandReady {
+        /// From its start until it did, in nanoseconds.
+        after_ns: u64,
+    },
     /// The worker has entered its place and waits for the start.
     Waiting,
     /// How the load stands.
@@ -148,12 +190,27 @@ pub enum Said {
     },
     /// The server's account.
     TargetDone(TargetOutcome),
+    /// What there is to tell of a command: said when it has ended, or has not within its grace.
+    CommandDone(Box<CommandAccount>),
     /// The shard's account.
     LoadDone(Box<LoadOutcome>),
     /// The health check is over.
     ProbeDone,
     /// The worker could not do what it was ordered to.
     Failed(Failed),
+}
+
+/// What is told of a command at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandAccount {
+    /// How it ended; `None` where it had not.
+    pub how: Option<String>,
+    /// Whether it was asked to.
+    pub asked: bool,
+    /// What it wrote, message by message.
+    pub words: Words,
+    /// What it wrote, as it was: the beginning and the end of it.
+    pub log: String,
 }
 
 /// Why a worker could not do its work, in words for the user.

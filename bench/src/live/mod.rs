@@ -20,6 +20,7 @@ mod own_host;
 pub mod preflight;
 pub mod process;
 mod reap;
+mod scratch;
 mod sys;
 pub mod sysctl;
 mod turns;

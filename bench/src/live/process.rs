@@ -7,11 +7,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::Serialize;
 
-use super::message::{Order, Said};
+use super::message::{Order, Said, Server};
 use super::sys;
 use crate::evidence::record::Role;
 
@@ -20,6 +21,12 @@ pub const WORKER: &str = "__worker";
 
 /// From the last worker ready to the start instant, in nanoseconds, so that the start has reached everybody before it comes.
 pub(super) const START_LEAD_NS: u64 = 4_000_000;
+
+/// How long one that keeps a command may take to end by itself: the kernel kills what is in its namespace at once.
+pub(super) const LET_GO: Duration = Duration::from_secs(2);
+
+/// From one look at whether it has ended to the next.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How much of a worker's standard error is kept, from its end, in bytes.
 const LAST_WORDS: u64 = 4_096;
@@ -51,6 +58,8 @@ pub struct Worker {
     child: Child,
     orders: Option<ChildStdin>,
     errors: File,
+    /// Whether it keeps a command, and is the last to go.
+    keeps: bool,
 }
 
 impl Worker {
@@ -76,7 +85,8 @@ impl Worker {
             .spawn()?;
         let orders = child.stdin.take();
         let output = child.stdout.take();
-        let mut worker = Self { key, child, orders, errors };
+        let keeps = matches!(order, Order::Target { server: Server::Command(_), .. });
+        let mut worker = Self { key, child, orders, errors, keeps };
         if let Some(output) = output {
             thread::Builder::new().name("listen".to_owned()).spawn(move || listen(key, output, &heard))?;
         }
@@ -117,10 +127,23 @@ impl Worker {
         self.child.try_wait()
     }
 
-    /// Kills it, and returns when it is gone, descriptors and all.
+    /// Kills it, and returns when it is gone, descriptors and all, and what it keeps.
     pub fn end(&mut self) -> io::Result<ExitStatus> {
+        let deadline = Instant::now() + LET_GO;
+        while self.let_go() && self.ended()?.is_none() && Instant::now() < deadline {
+            thread::sleep(LOOK);
+        }
         self.kill();
         self.child.wait()
+    }
+
+    /// Closes the input of one that keeps a command: it then ends when nothing of the command is left, and not before, as it would if
+    /// it were killed. `false` for any other, which is killed.
+    pub fn let_go(&mut self) -> bool {
+        if self.keeps {
+            self.orders = None;
+        }
+        self.keeps
     }
 
     /// Kills it without waiting.

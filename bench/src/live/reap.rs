@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brimful_target::clock::monotonic_ns;
 
-use super::process::{Key, Worker};
+use super::process::{Key, LET_GO, Worker};
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(5);
@@ -19,12 +19,18 @@ const TOLD_EVERY_NS: u64 = 500_000_000;
 pub(super) fn all(workers: &mut BTreeMap<Key, Worker>, mut tell: impl FnMut(usize, usize)) {
     let of = workers.len();
     for worker in workers.values_mut() {
-        worker.kill();
+        if !worker.let_go() {
+            worker.kill();
+        }
     }
     let mut told_ns = monotonic_ns();
+    let patient_until_ns = told_ns + u64::try_from(LET_GO.as_nanos()).unwrap_or(u64::MAX / 2);
     while !workers.is_empty() {
         // What cannot be waited for is gone: whoever drops it makes sure.
         workers.retain(|_, worker| matches!(worker.ended(), Ok(None)));
+        if monotonic_ns() > patient_until_ns {
+            workers.values_mut().for_each(Worker::kill);
+        }
         if monotonic_ns() - told_ns >= TOLD_EVERY_NS {
             told_ns = monotonic_ns();
             tell(of - workers.len(), of);

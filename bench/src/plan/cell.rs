@@ -9,6 +9,7 @@ use brimful_target::limits::Nofile;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use super::fault::Fault;
 
 /// Where client and server stand to each other.
@@ -100,6 +101,21 @@ pub struct TargetSetup {
     pub shards: u32,
     /// Processor time the target may use, in per cent of one processor, by a cgroup's quota; `None` for all it can get.
     pub cpu_percent: Option<u32>,
+    /// The server where it is not brimful's own; of `plan` only the address, the health path and the extra descriptors
+    /// are meant then. Left out of a record where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+}
+
+impl TargetSetup {
+    /// The backlog that it passes to `listen(2)`; `None` for a command of which nobody has stated it.
+    #[must_use]
+    pub fn backlog(&self) -> Option<u32> {
+        match &self.command {
+            Some(command) => command.backlog,
+            None => Some(self.plan.backlog),
+        }
+    }
 }
 
 /// What ends a ramp before its plan does.

@@ -35,6 +35,9 @@ pub fn fits(cell: &Cell) -> Result<(), Refusal> {
     if let Some(fault) = cell.faults.first() {
         return refuse(&format!("the fault `{}` needs a namespace of its own", fault.name()));
     }
+    if cell.target.command.is_some() {
+        return refuse("a command needs a namespace of process ids to be made, so that nothing of it is left");
+    }
     if cell.target.cpu_percent.is_some() {
         return refuse("`target.cpu` needs a control group to be made");
     }

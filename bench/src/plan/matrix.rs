@@ -9,6 +9,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use super::arm::ARM;
 use super::axis::{ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue};
+use super::command::{self, ARG, ARGV};
 use super::host;
 use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::manners::Manners;
@@ -45,6 +46,7 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
             together(&cell)?;
         }
         host::fits(&cell)?;
+        command::complete(&cell)?;
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
@@ -170,6 +172,16 @@ fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobVal
     if let Some(sysctl) = knob.strip_prefix("sysctl.") {
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
+    }
+    if knob.starts_with(ARG) || knob == ARGV {
+        return command::set(&mut cell.target, knob, value);
+    }
+    if let Some(command) = &mut cell.target.command {
+        command::refuse_builtin(knob)?;
+        if knob == "target.backlog" {
+            command.backlog = Some(number(value)?);
+            return Ok(());
+        }
     }
     let plan = &mut cell.target.plan;
     match knob {

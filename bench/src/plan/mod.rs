@@ -7,6 +7,7 @@
 
 pub mod arm;
 pub mod cell;
+pub mod command;
 pub mod consent;
 pub mod expect;
 pub mod fault;

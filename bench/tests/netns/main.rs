@@ -6,6 +6,7 @@ mod bad_input;
 mod blocks;
 mod bridge;
 mod carry;
+mod command;
 mod consent;
 mod doctor;
 mod faults;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use brimful::evidence::record::{Evidence, Role};
-use brimful::live::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
+use brimful::live::message::{Failed, Order, Place, Said, SandboxOrder, Server, Tell};
 use brimful::live::process::{WORKER, role_name};
 use brimful::plan::cell::{Path, Sandbox};
 use brimful::plan::fault::Fault;
@@ -276,7 +276,13 @@ impl Stage {
         let Play { target, cgroup, load, probe, probe_nofile, length } = play;
         let mut target = actor(
             Role::Target,
-            Order::Target { place: self.server, cgroup, nofile: None, ordinary: false, plan: target },
+            Order::Target {
+                place: self.server,
+                cgroup,
+                nofile: None,
+                ordinary: false,
+                server: Server::Builtin(target),
+            },
         );
         let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0, in_turn: false });
         let until = Some(length);

@@ -26,9 +26,9 @@ pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
     let mut planned = Vec::new();
     let mut elsewhere = Vec::new();
     for source in &found {
-        match machine::missing(&source.scenario.needs, found.len() == 1) {
-            Some(need) if found.len() == 1 => return Err(Error::Refused(vec![not_here(source, need)])),
-            Some(need) => elsewhere.push((source, need)),
+        match machine::missing(&source.scenario, found.len() == 1) {
+            Some(missing) if found.len() == 1 => return Err(Error::Refused(vec![not_here(source, missing)])),
+            Some(missing) => elsewhere.push((source, missing)),
             None => planned.push((source, wanted(source, &machine, options)?)),
         }
     }
@@ -43,8 +43,8 @@ pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
             break;
         }
     }
-    for (source, need) in elsewhere {
-        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
+    for (source, missing) in elsewhere {
+        say(&format!("{}: not here, because {}", source.scenario.name, missing.because));
     }
     Ok(status)
 }

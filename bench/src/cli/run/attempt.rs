@@ -1,5 +1,6 @@
 //! One cell of one block, from the pause before it to the record that counts: run, saved, and run again where the machine spoilt it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,8 +52,8 @@ impl Attempts<'_> {
             show(Live::Step("waiting for the host's tables"));
             let cooled = session.cool_before_cell(&self.name())?;
             session.directory.log(&format!("{}: begins{}", self.name(), after(&cooled)))?;
-            let record = match self.one(attempt, &cooled, &layout, show) {
-                Ok(record) => record,
+            let (record, logs) = match self.one(attempt, &cooled, &layout, show) {
+                Ok(both) => both,
                 Err(CellError::Interrupted) => return Ok(Ended::Interrupted),
                 Err(source @ CellError::TargetDidNotStart { .. }) => return Ok(Ended::NotStarted(self.failed(source))),
                 Err(source) => return Err(self.failed(source)),
@@ -63,6 +64,7 @@ impl Attempts<'_> {
             if !self.again(&record, &verdict, attempt) {
                 // Saved before anything else can go wrong.
                 session.directory.save_record(&record)?;
+                session.directory.save_logs(&record, &logs)?;
                 session.directory.log(&format!("{}: {}", self.name(), in_short(&verdict)))?;
                 back?;
                 return Ok(Ended::Record(Box::new(record), verdict));
@@ -80,10 +82,11 @@ impl Attempts<'_> {
         cooled: &Cooled,
         layout: &Layout,
         show: &mut dyn FnMut(Live),
-    ) -> Result<Record, CellError> {
+    ) -> Result<(Record, BTreeMap<u32, String>), CellError> {
         let Self { session, cell, block } = *self;
         let started_at = Timestamp::now().to_string();
-        let gathered = cell::run(cell, layout, session.here.interrupt, session.here.book, show)?;
+        let mut gathered = cell::run(cell, layout, session.here.interrupt, session.here.book, show)?;
+        let logs = std::mem::take(&mut gathered.logs);
         let belongs = Belongs {
             scenario: &session.prepared.scenario.name,
             block,
@@ -93,7 +96,7 @@ impl Attempts<'_> {
             started_at,
             prediction: predict(cell, session.here.machine),
         };
-        Ok(compose::record(belongs, session.host(), cell, layout, gathered))
+        Ok((compose::record(belongs, session.host(), cell, layout, gathered), logs))
     }
 
     /// Whether the generator or the host spoilt it, and another attempt may come to something. A scenario that expects a cell to be

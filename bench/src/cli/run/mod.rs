@@ -19,10 +19,9 @@ use super::sources::{self, Source};
 use crate::error::{Error, ExitStatus};
 use crate::judge::confusion::{self, Confusion};
 use crate::live::interrupt::Interrupt;
-use crate::live::machine;
+use crate::live::machine::{self, Missing};
 use crate::plan::arm::Arm;
 use crate::plan::catalogue;
-use crate::plan::need::Need;
 use crate::plan::refusal::Refusal;
 use crate::plan::scenario::HostWide;
 use crate::store::RunDirectory;
@@ -43,11 +42,11 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
     let mut planned: Vec<Prepared> = Vec::new();
     let mut elsewhere = Vec::new();
     for source in &found {
-        if let Some(need) = machine::missing(&source.scenario.needs, found.len() == 1) {
+        if let Some(missing) = machine::missing(&source.scenario, found.len() == 1) {
             if found.len() == 1 || options.strict {
-                return Err(Error::Refused(vec![not_here(source, need)]));
+                return Err(Error::Refused(vec![not_here(source, missing)]));
             }
-            elsewhere.push((source, need));
+            elsewhere.push((source, missing));
             continue;
         }
         planned.push(prepare(source, &wish, &machine)?);
@@ -62,8 +61,8 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
         verify: options.verify,
     };
     let outcome = run_planned(&planned, options, here);
-    for (source, need) in elsewhere {
-        say(&format!("{}: not here, because {}", source.scenario.name, need.because()));
+    for (source, missing) in elsewhere {
+        say(&format!("{}: not here, because {}", source.scenario.name, missing.because));
     }
     host::end(book.as_deref(), outcome)
 }
@@ -103,8 +102,9 @@ fn wish(options: &Options) -> Result<Wish, Error> {
     })
 }
 
-pub(super) fn not_here(source: &Source, need: Need) -> Refusal {
-    Refusal::machine(format!("`{}` cannot run here, because {}", source.scenario.name, need.because()), need.hint())
+pub(super) fn not_here(source: &Source, missing: Missing) -> Refusal {
+    let what = format!("`{}` cannot run here, because {}", source.scenario.name, missing.because);
+    Refusal::machine(what, missing.hint)
 }
 
 /// Where what is done with the scenario of this name goes: below `out` in a folder of its own when there are several; without one, into a new

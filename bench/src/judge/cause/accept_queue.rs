@@ -80,7 +80,7 @@ pub(super) fn look(view: &View<'_>) -> Finding {
 /// Which of the two numbers bounds the queue; `None` where what is known does not say. Equal numbers are the program's:
 /// raising `net.core.somaxconn` alone would not reach it.
 pub(crate) fn why(view: &View<'_>, queue: &Queue<'_>) -> Option<Why> {
-    let (limit, asked) = (queue.limit.last, view.backlog_asked());
+    let (limit, asked) = (queue.limit.last, view.backlog_asked()?);
     match view.sysctl("net.core.somaxconn") {
         _ if limit == asked => Some(Why::AppBacklog),
         Some(now) if limit < asked && limit < now => Some(Why::NotRelistened),
@@ -196,7 +196,7 @@ fn proof(view: &View<'_>, queue: &Queue<'_>, absorbable: &[Wait], overflows: Opt
 }
 
 fn bound_by(view: &View<'_>, queue: &Queue<'_>) -> ProofLine {
-    let asked = view.backlog_asked();
+    let asked = view.backlog_asked().map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let somaxconn = view.sysctl("net.core.somaxconn").map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let text = match why(view, queue) {
         Some(Why::AppBacklog) => "the program asks listen(2) for no more",

@@ -127,7 +127,7 @@ fn proof(view: &View<'_>, queue: &Queue<'_>, waits: &[Wait], too_long: usize) ->
             } else {
                 "processor time in that stretch: it runs, but takes little from the queue"
             };
-            proof.push(ProofLine::new(format!("target.{}.cpu_ns", target.process.shard), time(used), text));
+            proof.push(ProofLine::new(format!("target.{}.cpu_ns", target.process.place()), time(used), text));
         }
     }
     proof

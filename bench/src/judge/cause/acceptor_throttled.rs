@@ -125,7 +125,9 @@ fn queued(view: &View<'_>, sample: &Sample) -> Option<bool> {
 }
 
 fn serving<'a>(view: &View<'a>) -> Option<&'a ProcessEvidence> {
-    view.record.evidence.processes.iter().find(|p| p.role == Role::Target && p.shard == view.shard)
+    let mut processes =
+        view.record.evidence.processes.iter().filter(|p| p.role == Role::Target && p.shard == view.shard);
+    view.targets.first().map(|target| target.process).or_else(|| processes.next())
 }
 
 fn proof(view: &View<'_>, explained: usize) -> Vec<ProofLine> {
@@ -138,7 +140,7 @@ fn proof(view: &View<'_>, explained: usize) -> Vec<ProofLine> {
         ));
     }
     if let Some(process) = serving(view) {
-        let name = format!("target.{}", process.shard);
+        let name = format!("target.{}", process.place());
         if let Some(wait) = known(&process.runqueue_wait_ns) {
             proof.push(ProofLine::new(
                 format!("{name}.runqueue_wait_ns"),

@@ -87,7 +87,7 @@ pub(super) fn look(view: &View<'_>) -> Finding {
 
 /// What the plateau of the serving process says, where it explains most failed probes.
 pub(super) fn sign(view: &View<'_>) -> Option<(Plateau, Sign)> {
-    let plateau = plateau(view, view.targets.first()?)?;
+    let plateau = plateau(view)?;
     let since = || view.failed.iter().filter(|s| s.started_ns >= plateau.from_ns);
     let reset = since().filter(|s| s.outcome == Outcome::Reset).count();
     if view.explains_most(reset) && turned_away(view, &plateau) {
@@ -106,24 +106,40 @@ pub(super) fn sign(view: &View<'_>) -> Option<(Plateau, Sign)> {
     Some((plateau, sign))
 }
 
-/// The level that was kept from some instant to the end, far below the limit: a tenth of it free.
-fn plateau(view: &View<'_>, target: &Descriptors<'_>) -> Option<Plateau> {
-    let open = target.open;
+/// The level that was kept from some instant to the end, far below the limit: a tenth of it free. The processes of a command share their
+/// connections, so they are added up.
+fn plateau(view: &View<'_>) -> Option<Plateau> {
+    let together = view.descriptors_together()?;
+    let open = together.as_ref();
     // What is accepted and closed at once, and a probe being answered, stand out of it.
     let slack = (open.max / 100).saturating_add(2);
     let from_ns = open.first_reached(open.max.saturating_sub(slack))?;
     let level = open.at(view.end_ns);
     let kept = min_between(open, from_ns, view.end_ns).saturating_add(slack) >= open.max;
     let long = view.end_ns.saturating_sub(from_ns) >= view.timeout_ns.saturating_mul(TIMEOUTS_AT_LEAST);
-    let far = open.max.saturating_mul(10) <= target.soft.last.saturating_mul(9);
+    let far = view.targets.iter().all(|t| t.open.max.saturating_mul(10) <= t.soft.last.saturating_mul(9));
     let each = 1 + u64::from(view.record.cell.target.plan.extra_fds_per_connection);
     let before = view.record.target.ready.get(view.shard as usize).map_or(open.first, |ready| ready.descriptors);
-    let held = level.saturating_sub(before) / each;
+    let by_descriptors = level.saturating_sub(before) / each;
+    // A command may open and close files of its own at its start; what it took from the queue and did not close is exact.
+    let command = view.record.cell.target.command.is_some();
+    let held = kept_of_those_taken(view).filter(|&kept| command && kept <= level).unwrap_or(by_descriptors);
     let destinations = (view.record.load.plan.destinations.len() as u64).max(1);
     let wanted = view.record.load.outcome.attempted / destinations;
     // Everybody held is a plateau too, and no cap.
     let beyond = wanted.saturating_sub(held) >= TURNED_AWAY_AT_LEAST.max(held / BEYOND_ONE_IN);
     (kept && long && far && beyond && held >= HELD_AT_LEAST).then_some(Plateau { from_ns, level, held })
+}
+
+/// Connections of the load that were ever taken from the queue, where none was closed again: without those that waited there before the
+/// start, and the probes that were answered. `None` where that was not read, or some were closed.
+fn kept_of_those_taken(view: &View<'_>) -> Option<u64> {
+    if !view.record.load.outcome.failures.is_empty() {
+        return None;
+    }
+    let before = view.queue.as_ref()?.recv_q.first;
+    let answered = view.record.probe.samples.iter().filter(|sample| sample.outcome.passed()).count() as u64;
+    view.taken_between(0, view.end_ns)?.checked_sub(before)?.checked_sub(answered)
 }
 
 /// Whether connections were taken and closed again at the plateau, and the load says so too.

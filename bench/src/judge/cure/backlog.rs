@@ -14,7 +14,8 @@ const SOMAXCONN: &str = "net.core.somaxconn";
 pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
     let queue = view.queue.as_ref()?;
     let need = need(view, queue);
-    let (asked, somaxconn) = (view.backlog_asked(), view.sysctl(SOMAXCONN));
+    let asked = view.backlog_asked().unwrap_or(queue.limit.last);
+    let somaxconn = view.sysctl(SOMAXCONN);
     let code = || Place::new(PlaceKind::Code, format!("listen(fd, {need})"), None);
     let pod = || sysctl_places(SOMAXCONN, need, Note::Unsafe);
     let number = |knob: &str| Setting { knob: knob.to_owned(), value: KnobValue::Number(need) };

@@ -21,6 +21,8 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let need = connections.saturating_mul(each).saturating_add(before);
     let value = readable_above(need.saturating_add(need / MARGIN_ONE_IN));
     let hard = known(&target.process.nofile_hard).map(|s| s.last);
+    // Whether any other server raises its soft limit is not ours to say.
+    let command = cell.target.command.is_some();
     let within_hard = hard.is_some_and(|hard| hard >= value);
     let mut places = vec![
         Place::new(
@@ -45,9 +47,9 @@ pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
         (None, _) => "the hard limit was not read".to_owned(),
     };
     Some(Cure {
-        knob: if within_hard { "target.raise-nofile" } else { "ulimit.nofile" }.to_owned(),
-        value: Some(if within_hard { KnobValue::Switch(true) } else { KnobValue::Number(value) }),
-        takes_effect: if within_hard { TakesEffect::ProcessStart } else { TakesEffect::Live },
+        knob: if within_hard && !command { "target.raise-nofile" } else { "ulimit.nofile" }.to_owned(),
+        value: Some(if within_hard && !command { KnobValue::Switch(true) } else { KnobValue::Number(value) }),
+        takes_effect: if within_hard && !command { TakesEffect::ProcessStart } else { TakesEffect::Live },
         also: Vec::new(),
         places,
         because: format!(

@@ -4,6 +4,7 @@ use super::{Cure, Note, Place, PlaceKind, Setting, pod_sysctls};
 use crate::judge::view::View;
 use crate::judge::words::{count, readable_above};
 use crate::plan::cell::KnobValue;
+use crate::plan::command::ARG;
 use crate::plan::expect::Why;
 use crate::plan::knob::TakesEffect;
 
@@ -44,7 +45,7 @@ pub(crate) fn cap(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let need = view.record.load.outcome.requested.div_ceil(shards);
     let value = readable_above(need.saturating_add(need / MARGIN_ONE_IN));
     Some(code(
-        "target.max-connections",
+        &knob_of_the_cap(view),
         Some(KnobValue::Number(value)),
         format!(
             "raise the program's own limit of connections to {value} (worker_connections, maxTcpConnections, a pool's size),\n\
@@ -55,6 +56,18 @@ pub(crate) fn cap(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
             count(need)
         ),
     ))
+}
+
+/// What the cap is called: of a command it is the one setting that its scenario varies, where there is one.
+fn knob_of_the_cap(view: &View<'_>) -> String {
+    if view.record.cell.target.command.is_none() {
+        return "target.max-connections".to_owned();
+    }
+    let mut own = view.record.knobs.keys().filter(|knob| knob.starts_with(ARG));
+    match (own.next(), own.next()) {
+        (Some(one), None) => one.clone(),
+        (Some(_), Some(_)) | (None, _) => "the program's own limit".to_owned(),
+    }
 }
 
 /// Answers that take too long.

@@ -66,7 +66,7 @@ impl Flat {
             ("cpu_ns", &p.cpu_ns),
             ("runqueue_wait_ns", &p.runqueue_wait_ns),
         ] {
-            self.put(format!("{role}.{}.{what}", p.shard), series);
+            self.put(format!("{role}.{}.{what}", p.place()), series);
         }
         if let Some(series) = &p.inotify {
             self.put(format!("{role}.{}.inotify", p.shard), series);

@@ -72,6 +72,7 @@ impl World {
                 }],
                 outcomes: vec![None],
                 early_ends: Vec::new(),
+                commands: Vec::new(),
             },
             load: LoadRecord {
                 plan: self.load_plan(),
@@ -91,6 +92,7 @@ impl World {
                     role: Role::Target,
                     shard: 0,
                     pid: 4_711,
+                    member: None,
                     descriptors,
                     nofile_soft: constant(self.nofile.0),
                     nofile_hard: constant(self.nofile.1),
@@ -176,6 +178,7 @@ impl World {
                 },
                 shards: 1,
                 cpu_percent: None,
+                command: None,
             },
             load: LoadSetup {
                 connections: self.connections,

@@ -10,6 +10,7 @@ mod meter;
 mod plain;
 mod process;
 mod side;
+mod tree;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub use side::{Side, SideName};
 use host::Host;
 use process::{Units, Watched};
 use rustix::time::{ClockId, clock_gettime};
+use tree::Tree;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,7 @@ pub struct Observer {
     client: Option<Side>,
     host: Host,
     processes: Vec<Watched>,
+    trees: Vec<Tree>,
     units: Units,
     states: Budget,
     rest: Budget,
@@ -77,6 +80,7 @@ impl Observer {
             server,
             client,
             processes: Vec::new(),
+            trees: Vec::new(),
             units: Units::of_this_machine(),
             states: Budget::one_in(STATES_SHARE),
             rest: Budget::one_in(PROCESSES_SHARE),
@@ -87,7 +91,12 @@ impl Observer {
 
     /// Watches one more process from the next round on. One that is gone already is recorded without readings.
     pub fn watch(&mut self, role: Role, shard: u32, pid: u32) {
-        self.processes.push(Watched::open(&self.proc_root, role, shard, pid));
+        self.processes.push(Watched::open(&self.proc_root, role, shard, pid, None));
+    }
+
+    /// Watches every process of a command, by the worker that keeps it, from the next round on: those there are, and those to come.
+    pub fn watch_tree(&mut self, role: Role, shard: u32, keeper: u32) {
+        self.trees.push(Tree::of(role, shard, keeper));
     }
 
     /// Watches the throttling of the control group whose processor time the target uses, by its folder, from the next round on.
@@ -99,6 +108,11 @@ impl Observer {
     pub fn sample(&mut self, at_ns: u64) -> Glance {
         for side in std::iter::once(&mut self.server).chain(&mut self.client) {
             side.sample(at_ns, &mut self.buffer);
+        }
+        for tree in &mut self.trees {
+            for (pid, member) in tree.look(at_ns, &self.proc_root) {
+                self.processes.push(Watched::open(&self.proc_root, tree.role, tree.shard, pid, Some(member)));
+            }
         }
         let whole = self.rest.allows(at_ns, false);
         let begun = cpu_ns(ClockId::ThreadCPUTime);
@@ -135,6 +149,7 @@ impl Observer {
         let server = self.server.finish(both, &mut sources);
         let client = self.client.map(|side| side.finish(both, &mut sources));
         let processes = self.processes.into_iter().map(|process| process.finish(&mut sources)).collect();
+        self.trees.into_iter().for_each(|tree| tree.finish(&mut sources));
         let host = self.host.finish(&mut sources);
         Evidence { server, client, processes, host, sources }
     }
@@ -156,8 +171,9 @@ impl Observer {
     fn glance(&self, at_ns: u64) -> Glance {
         let listener = self.server.main_listener();
         let first_target = |process: &&Watched| process.evidence.role == Role::Target && process.evidence.shard == 0;
-        // The last one watched: after a restart there are two.
-        let target = self.processes.iter().rev().find(first_target).filter(|process| process.is_alive());
+        // After a restart there are two, and one of them is gone; of a command's processes, the one with the most.
+        let target = self.processes.iter().filter(first_target).filter(|process| process.is_alive());
+        let target = target.max_by_key(|process| process.evidence.descriptors.last);
         let last = |series: &crate::evidence::series::Series| (series.reads > 0).then_some(series.last);
         Glance {
             at_ns,

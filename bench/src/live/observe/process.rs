@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::file::{FileError, ProcFile, is_gone};
 use super::meter::{Meter, merge};
 use crate::evidence::proc::{self, Limits};
-use crate::evidence::record::{ProcessEvidence, Role, Source};
+use crate::evidence::record::{Member, ProcessEvidence, Role, Source};
 use crate::evidence::series::Series;
 
 /// What a descriptor of an inotify instance links to (`anon_inode_getfd` in `fs/notify/inotify/inotify_user.c`).
@@ -88,13 +88,14 @@ impl Units {
 
 impl Watched {
     /// A process that is gone already is watched all the same, and has no readings.
-    pub(super) fn open(proc_root: &Path, role: Role, shard: u32, pid: u32) -> Self {
+    pub(super) fn open(proc_root: &Path, role: Role, shard: u32, pid: u32, member: Option<Member>) -> Self {
         let path = proc_root.join(pid.to_string());
         let mut watched = Self {
             evidence: ProcessEvidence {
                 role,
                 shard,
                 pid,
+                member,
                 descriptors: Series::default(),
                 nofile_soft: Series::default(),
                 nofile_hard: Series::default(),
@@ -360,7 +361,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
-        let mut watched = Watched::open(root.path(), Role::Target, 2, NOBODY);
+        let mut watched = Watched::open(root.path(), Role::Target, 2, NOBODY, None);
         watched.sample(10, true, UNITS, &mut buffer);
         fake(root.path(), 'R', 5);
         watched.sample(20, true, UNITS, &mut buffer);
@@ -389,7 +390,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
-        let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY);
+        let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY, None);
         watched.sample(10, true, UNITS, &mut buffer);
         fake(root.path(), 'Z', 9);
         for at in [20, 30] {
@@ -404,7 +405,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
-        let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY);
+        let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY, None);
         watched.sample(10, false, UNITS, &mut buffer);
         fs::remove_dir_all(root.path().join(NOBODY.to_string()).join("fd")).unwrap();
         fake(root.path(), 'Z', 9);
@@ -420,7 +421,7 @@ mod tests {
         let path = root.path().join(NOBODY.to_string());
         fs::remove_file(path.join("schedstat")).unwrap();
         fs::write(path.join("statm"), "what\n").unwrap();
-        let mut watched = Watched::open(root.path(), Role::Load, 0, NOBODY);
+        let mut watched = Watched::open(root.path(), Role::Load, 0, NOBODY, None);
         for at in 0..9 {
             watched.sample(at, true, UNITS, &mut Vec::new());
         }
@@ -436,7 +437,7 @@ mod tests {
     #[test]
     fn a_process_that_never_was_has_no_readings() {
         let root = tempfile::tempdir().unwrap();
-        let mut watched = Watched::open(root.path(), Role::Probe, 0, NOBODY);
+        let mut watched = Watched::open(root.path(), Role::Probe, 0, NOBODY, None);
         watched.sample(1, true, UNITS, &mut Vec::new());
         let mut sources = Vec::new();
         assert_eq!(watched.finish(&mut sources).cpu_ns.reads, 0);
@@ -448,7 +449,7 @@ mod tests {
         let child = Command::new("sleep").arg("60").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let mut child = child.unwrap();
         let mut buffer = Vec::new();
-        let mut watched = Watched::open(Path::new("/proc"), Role::Target, 0, child.id());
+        let mut watched = Watched::open(Path::new("/proc"), Role::Target, 0, child.id(), None);
         watched.sample(1, true, Units::of_this_machine(), &mut buffer);
         let (soft, hard) = Resource::NOFILE.get().unwrap();
         assert_eq!((watched.evidence.nofile_soft.last, watched.evidence.nofile_hard.last), (soft, hard));

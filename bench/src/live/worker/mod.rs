@@ -2,24 +2,38 @@
 //!
 //! A worker dies with brimful: the kernel kills it when the thread that started it ends, and a closed standard input tells it so besides.
 
+mod command;
 mod load;
 mod orders;
 mod probe;
 mod sandbox;
 mod target;
 
+use std::io::Write as _;
+
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use self::orders::{Orders, say};
-use super::message::{Failed, Order, Said};
+use super::message::{Failed, Order, Said, Server};
 
-/// Runs this process as a worker; `arguments` are those after the worker word. Returns the process's exit status.
+/// Runs this process as a worker; `arguments` are those after the worker word: its role and its parent, and for those
+/// that keep a command what was handed to them. Returns the process's exit status.
 #[must_use]
 pub fn main(arguments: &[String]) -> u8 {
-    let [role, parent] = arguments else { return 2 };
+    let (role, parent, handed) = match arguments {
+        [role, parent] => (role, parent, None),
+        // A command's init and what becomes the command name brimful too, for whoever looks at them from outside.
+        [role, brimful, handed] => (role, brimful, Some(handed)),
+        _ => return 2,
+    };
+    if let Some(order) = handed.filter(|_| role == command::START) {
+        return become_the_command(order);
+    }
     // The signal goes out when the parent *thread* dies; a parent that died before this line is seen by its pid.
     let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
-    let alive = getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get().to_string() == *parent);
+    // The parent of a command's init is outside its namespace, so it has no number to be known by: the end of its input tells.
+    let alive =
+        role == command::INIT || getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get().to_string() == *parent);
     if !bound || !alive {
         return 1;
     }
@@ -28,16 +42,30 @@ pub fn main(arguments: &[String]) -> u8 {
         rustix::thread::set_name(&name).ok();
     }
     let mut orders = Orders::new();
+    if let Some(order) = handed {
+        return ended(command::init::run((parent.as_str(), order.as_str()), orders));
+    }
     let done = match orders.first() {
         None => return 1,
         Some(Order::Sandbox(order)) => sandbox::run(&order, orders),
-        Some(Order::Target { place, cgroup, nofile, ordinary, plan }) => {
+        Some(Order::Target { place, cgroup, nofile, ordinary, server: Server::Builtin(plan) }) => {
             let born = target::Born { group: cgroup.as_deref(), nofile, ordinary };
             target::run(place.as_ref(), &born, plan, orders)
+        }
+        Some(Order::Target { place, cgroup, nofile, ordinary: _, server: Server::Command(order) }) => {
+            // Whatever else is said is for its init, which reads on from the same pipe.
+            match command::run(place.as_ref(), cgroup.as_deref(), nofile, order) {
+                Ok(status) => return status,
+                Err(failed) => Err(failed),
+            }
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
         Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
     };
+    ended(done)
+}
+
+fn ended(done: Result<(), Failed>) -> u8 {
     match done {
         Ok(()) => 0,
         Err(failed) => {
@@ -45,6 +73,15 @@ pub fn main(arguments: &[String]) -> u8 {
             1
         }
     }
+}
+
+/// Executes the command; what keeps it from that stands where the command would have written.
+fn become_the_command(order: &str) -> u8 {
+    let failed = command::start::run(order);
+    let hint = failed.hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+    // Where that cannot be written either, the exit status is all there is.
+    writeln!(std::io::stderr(), "{}{hint}", failed.what).ok();
+    command::start::NOT_EXECUTED
 }
 
 /// An errno of one of our own system calls, as a failure with what was tried.

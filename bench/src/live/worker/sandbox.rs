@@ -80,7 +80,8 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
             .map_or(IDLE_WAIT, |(t0, _)| Duration::from_nanos((t0 + rounds * every_ns).saturating_sub(monotonic_ns())));
         match orders.next_within(wait) {
             Next::Over => return,
-            Next::Tell(Tell::Watch { role, shard, pid }) => observer.watch(role, shard, pid),
+            Next::Tell(Tell::Watch { role, shard, pid, tree: false }) => observer.watch(role, shard, pid),
+            Next::Tell(Tell::Watch { role, shard, pid, tree: true }) => observer.watch_tree(role, shard, pid),
             Next::Tell(Tell::Start { t0_ns }) => {
                 start = Some((t0_ns, cpu_ns(ClockId::ProcessCPUTime)));
                 // The base line, before the first connection; the start instant is still to come.

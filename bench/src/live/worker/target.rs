@@ -90,7 +90,7 @@ fn no_administrator() -> Result<(), Failed> {
     set_capabilities(None, sets).map_err(failed)
 }
 
-fn give_limit(want: Nofile) -> Result<(), Failed> {
+pub(super) fn give_limit(want: Nofile) -> Result<(), Failed> {
     let Nofile { soft, hard } = want;
     let refused = |error: std::io::Error| Failed {
         what: format!("cannot set the target's descriptor limit to {soft}:{hard}: {error}"),

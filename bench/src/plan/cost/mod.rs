@@ -216,6 +216,7 @@ pub(super) fn target_limit(cell: &Cell, machine: &Machine) -> u64 {
         Some(limits) => (limits.soft, limits.hard),
         None => (machine.nofile_soft, machine.nofile_hard),
     };
+    // Whether a command raises its soft limit is its own affair, and then it has more than it needs.
     if cell.target.plan.raise_nofile { hard } else { soft }
 }
 

@@ -140,6 +140,9 @@ fn check_cell(cell: &Cell) -> Result<(), Refusal> {
             "run it in one: brimful vm run SCENARIO --kernel BZIMAGE --modules DIR",
         ));
     }
+    if cell.target.command.is_some() {
+        return refuse("a command is not in brimful's image, and a server of one's own has an image of its own");
+    }
     if cell.load.behaviour == Behaviour::HalfOpen {
         return refuse("half-open load is made in a sandbox only, never on a network that others use");
     }

@@ -226,6 +226,15 @@ pub(super) const KNOBS: &[Knob] = &[
         "the program: close what the peer has closed",
     )
     .usually("0"),
+    program(
+        "target.arg.*",
+        ProcessStart,
+        Values::Any,
+        &[],
+        "what the command makes of it is its own affair",
+        "the command's own configuration",
+    ),
+    program("target.argv", ProcessStart, Values::Any, &[], "split at blanks; quotes are not read", "the command line"),
     Knob {
         name: "target.cpu",
         scope: Scope::Process,

@@ -97,7 +97,9 @@ impl Values {
             }
             Self::Any => match as_number(value) {
                 KnobValue::Word(word) => any_word(&word).map(KnobValue::Word),
-                KnobValue::Switch(_) => Err("a sysctl is a number or a text: write 1 or 0".to_owned()),
+                KnobValue::Switch(_) => {
+                    Err("it takes a number or a text: write 1 or 0, or the word in quotes".to_owned())
+                }
                 number => Ok(number),
             },
         }

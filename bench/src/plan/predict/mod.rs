@@ -172,6 +172,9 @@ fn is_deferred(cell: &Cell) -> bool {
 
 fn descriptors(cell: &Cell, machine: &Machine) -> Option<Limit> {
     let plan = &cell.target.plan;
+    if cell.target.command.is_some() {
+        return of_a_command(cell, machine);
+    }
     let own = BASE_DESCRIPTORS
         + u64::from(plan.health_listen.is_some())
         + u64::from(plan.reuseport.saturating_sub(1))
@@ -184,6 +187,15 @@ fn descriptors(cell: &Cell, machine: &Machine) -> Option<Limit> {
     }
     let room = soft.saturating_sub(own) / each;
     held(cell, LimitKind::Descriptors, room, formula)
+}
+
+/// How many descriptors a command opens for itself, and over how many processes it spreads its connections, is not known before it
+/// runs: the limit of one process, with nothing open, is the most that can be said.
+fn of_a_command(cell: &Cell, machine: &Machine) -> Option<Limit> {
+    let (soft, each) = (cost::target_limit(cell, machine), cost::target_files_each(cell));
+    let divided = if each > 1 { format!(" / {each}") } else { String::new() };
+    let formula = format!("{}{divided} for each of its processes, less what it opens for itself", grouped(soft));
+    held(cell, LimitKind::Descriptors, soft / each, formula)
 }
 
 fn app_cap(cell: &Cell) -> Option<Limit> {
@@ -214,10 +226,11 @@ fn held(cell: &Cell, kind: LimitKind, each: u64, formula: String) -> Option<Limi
 }
 
 /// What one listening socket holds: the kernel keeps min(backlog, somaxconn), and one more fits (`sk_acceptq_is_full`).
-fn queue(cell: &Cell) -> (u64, String) {
+/// `None` for a command whose backlog nobody has stated.
+fn queue(cell: &Cell) -> Option<(u64, String)> {
     let somaxconn = sysctl(cell, "net.core.somaxconn").unwrap_or(SOMAXCONN_DEFAULT);
-    let kept = somaxconn.min(u64::from(cell.target.plan.backlog));
-    (kept.saturating_add(1), format!("{} + 1", grouped(kept)))
+    let kept = somaxconn.min(u64::from(cell.target.backlog()?));
+    Some((kept.saturating_add(1), format!("{} + 1", grouped(kept))))
 }
 
 /// Listening sockets over which connections spread evenly.
@@ -234,7 +247,7 @@ fn accept_queue(cell: &Cell) -> Option<Limit> {
     if !completes_handshakes(cell) || is_deferred(cell) {
         return None;
     }
-    let (room, formula) = queue(cell);
+    let (room, formula) = queue(cell)?;
     let all = room.saturating_mul(listeners(cell));
     let never = plan.accept == Accept::Dead || plan.reuseport_stuck > 0;
     let stalls = [plan.accept_pause, plan.block];
@@ -281,7 +294,7 @@ fn fills_syn_queue(cell: &Cell) -> bool {
 }
 
 fn syn_queue(cell: &Cell) -> Option<Limit> {
-    let (room, formula) = queue(cell);
+    let (room, formula) = queue(cell)?;
     let listeners = listeners(cell);
     let at = room.saturating_mul(listeners);
     fills_syn_queue(cell).then(|| limit(LimitKind::SynQueue, at, times(&formula, listeners)))?

@@ -6,6 +6,7 @@ use super::matrix::{admit, canonical, leaves};
 use super::reader::{Section, Value};
 use crate::plan::arm::{self, Arm};
 use crate::plan::axis::Axis;
+use crate::plan::command::{ARG, ARGV};
 use crate::plan::matrix;
 use crate::plan::refusal::Refusal;
 use crate::plan::words::nearest;
@@ -62,9 +63,11 @@ pub(super) fn check_axes(root: &Section<'_>, arms: &[Arm], axes: &[Axis]) -> Res
     arm::check_together(arms, axes).map_err(|refusal| at_its_place(root, refusal))
 }
 
-/// Refuses what only shows once the arms are put on top of the matrix, at the place in the file that is to blame.
+/// Refuses what only shows once matrix and arms are put on top of the file, a command whose texts ask for what nobody gives among it, at
+/// the place that is to blame.
 pub(super) fn check(root: &Section<'_>, scenario: &Scenario) -> Result<(), ScenarioError> {
-    if scenario.arms.is_empty() {
+    let own = |axis: &Axis| axis.knob == ARGV || axis.knob.starts_with(ARG);
+    if scenario.arms.is_empty() && scenario.target.command.is_none() && !scenario.axes.iter().any(own) {
         return Ok(());
     }
     // No machine refuses anything here: how many descriptors it gives is asked when the scenario is to be run.
@@ -73,9 +76,23 @@ pub(super) fn check(root: &Section<'_>, scenario: &Scenario) -> Result<(), Scena
 }
 
 fn at_its_place(root: &Section<'_>, refusal: Refusal) -> ScenarioError {
-    let about = refusal.knob.as_deref().and_then(|knob| place(root, knob));
+    let about = refusal.knob.as_deref().and_then(|knob| place(root, knob).or_else(|| elsewhere(root, knob)));
+    let about = about.or_else(|| refusal.knob.is_none().then(|| root.value("target")).flatten());
     let error = about.map_or_else(|| root.error(refusal.what.clone()), |value| value.error(refusal.what.clone()));
     error.hint(refusal.hint).class(refusal.class)
+}
+
+/// Where the matrix or the target's own table has a knob that is no arm's.
+fn elsewhere<'s>(root: &Section<'s>, knob: &str) -> Option<Value<'s>> {
+    let below = |mut at: Value<'s>, path: &mut dyn Iterator<Item = &str>| {
+        for key in path {
+            at = at.any_table().ok()?.value(key)?;
+        }
+        Some(at)
+    };
+    let whole = || knob.split('.');
+    let matrix = root.value("matrix").and_then(|matrix| below(matrix, &mut whole()));
+    matrix.or_else(|| below(root.value(whole().next()?)?, &mut whole().skip(1)))
 }
 
 /// Where the last arm that sets a knob does so.

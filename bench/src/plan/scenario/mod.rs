@@ -5,6 +5,7 @@
 
 mod agree;
 mod arms;
+mod command;
 mod error;
 mod expectations;
 mod fault;

@@ -8,6 +8,7 @@ use brimful_loadgen::probe::Action;
 use brimful_target::{AcceptPause, Plan};
 use serde::Deserialize;
 
+use super::command;
 use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
@@ -51,14 +52,50 @@ const TARGET: Keys = Keys {
         "extra-fd-kind",
         "shards",
     ],
-    later: &["argv", "ready", "env"],
+    later: &[],
     elsewhere: &[
+        ("argv", "kind = \"command\" and argv"),
+        ("ready", "kind = \"command\" and ready"),
+        ("env", "kind = \"command\" and env"),
+        ("files", "kind = \"command\" and files"),
+        ("arg", "kind = \"command\" and arg"),
         ("somaxconn", "matrix.sysctl.\"net.core.somaxconn\""),
         ("nofile", "matrix.ulimit.nofile"),
         ("reuse-port", "reuseport"),
         ("connection-cap", "max-connections"),
         ("leak", "leak-one-in"),
         ("work", "answer-delay"),
+    ],
+};
+
+const COMMAND: Keys = Keys {
+    now: &[
+        "kind",
+        "listen",
+        "backlog",
+        "cpu",
+        "shards",
+        "extra-fds-per-connection",
+        "argv",
+        "env",
+        "files",
+        "arg",
+        "directory",
+        "user",
+        "ready",
+        "start-timeout",
+        "stop-signal",
+    ],
+    later: &[],
+    elsewhere: &[
+        ("somaxconn", "matrix.sysctl.\"net.core.somaxconn\""),
+        ("nofile", "matrix.ulimit.nofile"),
+        ("args", "arg"),
+        ("command", "argv"),
+        ("cwd", "directory"),
+        ("dir", "directory"),
+        ("file", "files"),
+        ("environment", "env"),
     ],
 };
 
@@ -70,29 +107,48 @@ const PAUSE: Keys = Keys { now: &["first", "every", "length"], later: &[], elsew
 enum Kind {
     #[default]
     Builtin,
+    Command,
 }
 
 /// Reads `[target]`; its health path follows from the probe.
 pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
     let kind = root.value("target").map(|value| value.any_table()).transpose()?;
-    let Kind::Builtin = kind.map_or(Ok(Kind::Builtin), |table| table.word("kind", &["builtin"], &["command"]))?;
-    let section = root.child("target", TARGET)?;
+    match kind.map_or(Ok(Kind::Builtin), |table| table.word("kind", &["builtin", "command"], &[]))? {
+        Kind::Builtin => builtin(&root.child("target", TARGET)?, path, action),
+        Kind::Command => any_server(&root.child("target", COMMAND)?, path, action),
+    }
+}
+
+/// Of a command's plan only what others have to know of it is meant.
+fn any_server(section: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
     let shards = narrow(section.count("shards", 1..=SHARDS_MOST, 1)?);
-    let listen = listen(&section, path, shards)?;
+    let listen = listen(section, path, shards)?;
+    let plan = Plan {
+        health_path: health_path(action),
+        extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
+        ..Plan::plain(listen)
+    };
+    let command = Some(command::read(section, listen)?);
+    Ok(TargetSetup { plan, shards, cpu_percent: maybe(section, "cpu", 1..=CPU_MOST)?, command })
+}
+
+fn builtin(section: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
+    let shards = narrow(section.count("shards", 1..=SHARDS_MOST, 1)?);
+    let listen = listen(section, path, shards)?;
     let plan = Plan {
         listen,
         backlog: narrow(section.count("backlog", 0..=BACKLOG_MOST, DEFAULT_BACKLOG)?),
         health_path: health_path(action),
-        health_listen: health_listen(&section, path, listen, shards)?,
+        health_listen: health_listen(section, path, listen, shards)?,
         accept: section.word("accept", ACCEPT, &[])?,
         accept_pause: section.value("accept-pause").map(|value| pause(&value)).transpose()?,
-        accept_rate: maybe(&section, "accept-rate", 1..=ACCEPT_RATE_MOST)?,
+        accept_rate: maybe(section, "accept-rate", 1..=ACCEPT_RATE_MOST)?,
         block: section.value("block").map(|value| pause(&value)).transpose()?,
-        max_connections: maybe(&section, "max-connections", 1..=CONNECTIONS_MOST)?,
+        max_connections: maybe(section, "max-connections", 1..=CONNECTIONS_MOST)?,
         at_max: section.word("at-max", AT_MAX, &[])?,
         leak_one_in: narrow(section.count("leak-one-in", 0..=LEAK_MOST, 0)?),
         answer_delay: section.duration("answer-delay", Duration::ZERO..=DELAY_MOST, Duration::ZERO)?,
-        defer_accept: defer_accept(&section)?,
+        defer_accept: defer_accept(section)?,
         reuseport: narrow(section.count("reuseport", 1..=REUSEPORT_MOST, 1)?),
         reuseport_stuck: narrow(section.count("reuseport-stuck", 0..=REUSEPORT_MOST - 1, 0)?),
         on_emfile: section.word("on-emfile", ON_EMFILE, &[])?,
@@ -100,7 +156,7 @@ pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<Ta
         extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
         extra_fd_kind: section.word("extra-fd-kind", EXTRA_FD_KIND, &[])?,
     };
-    Ok(TargetSetup { plan, shards, cpu_percent: maybe(&section, "cpu", 1..=CPU_MOST)? })
+    Ok(TargetSetup { plan, shards, cpu_percent: maybe(section, "cpu", 1..=CPU_MOST)?, command: None })
 }
 
 /// A count that may be left out.

@@ -11,6 +11,7 @@ use super::*;
 use crate::plan::cell::{KnobValue, RampUntil};
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 
+mod command;
 mod load;
 
 const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\n";
@@ -152,11 +153,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("a key of a later version", "[[change]]\nat = \"1s\"", "`change` is known, but not in this version"),
     ("a restart", "[restart]\npolicy = \"kubelet\"", "`restart` is known, but not in this version"),
-    (
-        "a command target",
-        "[target]\nkind = \"command\"\nargv = [\"x\"]",
-        "`target.kind = \"command\"` is known, but not",
-    ),
+    ("a command target", "[target]\nkind = \"command\"", "`target.argv` is missing|argv = [\"nginx\""),
     (
         "a port range that is none",
         "topology.path = \"veth\"\n[[fault]]\nkind = \"ports-taken\"\nports = \"32767-30000\"",
@@ -447,7 +444,7 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn every_bad_file_is_told_what_is_wrong() {
     let mut unsaid = Vec::new();
-    for (what, more, said) in BAD.iter().chain(load::LOAD) {
+    for (what, more, said) in BAD.iter().chain(load::LOAD).chain(command::COMMAND) {
         let text = match *what {
             "an empty question" => format!("question = \" \"\n{LOAD}"),
             "a question as a number" => format!("question = 5\n{LOAD}"),
