@@ -121,6 +121,11 @@ fn measure(connections: u64) -> Result<()> {
     let grown = |after: u64, before: u64| each(after.saturating_sub(before));
     println!("connections            {connections}, over {shards} + {shards} processes, {at_a_time} openers at a time");
     println!("opened                 {:.0} connections/s", connections as f64 / seconds);
+    // Openers of equal parts, in the order in which they had their turn.
+    let tenth = (opened.len() / 10).max(1);
+    let took = |some: &[Vec<u64>]| some.iter().map(|said| said[0] as f64).sum::<f64>();
+    let flat = took(&opened[..tenth]) / took(&opened[opened.len() - tenth..]);
+    println!("last tenth             opened at {flat:.2} of the rate of the first");
     println!("kernel, slab           {:.0} bytes a connection, both ends", grown(after.slab, before.slab));
     println!(
         "kernel, less available {:.0} bytes a connection, both ends and all else",
