@@ -117,7 +117,10 @@ pub(super) fn fd_limit(case: &Case<'_>) -> Answer {
     let unknown = case.listeners().into_iter().find(|heard| heard.most() > 0 && case.owner_is_unknown(heard));
     if let Some(heard) = unknown {
         return open(
-            format!("connections wait at {}, and the descriptors of whoever listens there were not read", heard.now.address),
+            format!(
+                "connections wait at {}, and the descriptors of whoever listens there were not read",
+                heard.now.address
+            ),
             &["`ls /proc/PID/fd | wc -l` and `grep 'open files' /proc/PID/limits`, of the process that listens"],
         );
     }

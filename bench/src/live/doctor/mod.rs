@@ -128,7 +128,14 @@ fn open(roots: &Roots, pids: &[u32], not_seen: &mut Vec<NotSeen>) -> Vec<Eye> {
     eyes
 }
 
-fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], listed: &mut HashMap<u32, Listed>, begun: Instant, not_seen: &[NotSeen]) -> Snapshot {
+fn snapshot(
+    roots: &Roots,
+    pids: &[u32],
+    eyes: &mut [Eye],
+    listed: &mut HashMap<u32, Listed>,
+    begun: Instant,
+    not_seen: &[NotSeen],
+) -> Snapshot {
     let mut not_seen = not_seen.to_vec();
     let mut namespaces = Vec::new();
     let mut states: HashMap<u32, State> = HashMap::new();
@@ -147,7 +154,9 @@ fn snapshot(roots: &Roots, pids: &[u32], eyes: &mut [Eye], listed: &mut HashMap<
     let mut owners: HashMap<u32, Vec<u32>> = HashMap::new();
     let mut processes = Vec::new();
     for pid in pids {
-        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut forbidden, listed) else { continue };
+        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut forbidden, listed) else {
+            continue;
+        };
         own_sockets(&mut process, &sockets, &states, &mut owners);
         processes.push(process);
     }
