@@ -1,6 +1,6 @@
 //! A fleet of a thousand in simulated time: the same two ends that `brimful load --fleet` runs, on a network that delays, parts and loses
 //! machines, each with a clock of its own. Shares are made up; everything else is real.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -85,7 +85,7 @@ impl Hall {
     }
 
     fn refusal(&self, peer: Peer) -> (bool, &str) {
-        match self.said(peer).last() {
+        match self.said(peer).last().copied() {
             Some(FromGatherer::Refused { late, why }) => (*late, why),
             other => panic!("peer {peer} was told {other:?}"),
         }
