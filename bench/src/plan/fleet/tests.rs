@@ -20,6 +20,8 @@ fn plan(members: u32) -> FleetPlan {
         connections: 100 * u64::from(members),
         ramp_ns: 2 * SECOND_NS,
         hold_ns: 8 * SECOND_NS,
+        behaviour: Behaviour::Idle,
+        comeback: Comeback::default(),
         scenario: None,
     }
 }
