@@ -1,6 +1,6 @@
 //! A fleet of a thousand in simulated time: the same two ends that `brimful load --fleet` runs, on a network that delays, parts and loses
 //! machines, each with a clock of its own. Shares are made up; everything else is real.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use brimful::plan::fleet::member::End;
 use brimful::plan::fleet::{FleetPlan, Windows};
 use brimful_loadgen::latency::Latency;
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen::plan::{Behaviour, Comeback};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
@@ -118,7 +119,16 @@ const MEMBERS: u32 = 1 + MACHINES * EACH;
 fn plan() -> FleetPlan {
     let address = SocketAddr::new(Ipv4Addr::new(10, 0, 0, 9).into(), 80);
     let (ramp_ns, hold_ns) = (5_000_000_000, 3_000_000_000);
-    FleetPlan { members: MEMBERS, address, connections: 100 * u64::from(MEMBERS), ramp_ns, hold_ns, scenario: None }
+    FleetPlan {
+        members: MEMBERS,
+        address,
+        connections: 100 * u64::from(MEMBERS),
+        ramp_ns,
+        hold_ns,
+        behaviour: Behaviour::Idle,
+        comeback: Comeback::default(),
+        scenario: None,
+    }
 }
 
 /// A machine's clock: years apart, none like another.

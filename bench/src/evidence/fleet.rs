@@ -157,6 +157,7 @@ fn start(waited_ns: u64, members: &[Account]) -> Start {
 #[cfg(test)]
 mod tests {
     use brimful_loadgen::outcome::LoadPoint;
+    use brimful_loadgen::plan::{Behaviour, Comeback};
     use proptest::prelude::*;
 
     use super::*;
@@ -164,7 +165,16 @@ mod tests {
 
     fn plan(members: u32, connections: u64) -> FleetPlan {
         let address = "10.0.0.1:80".parse().unwrap();
-        FleetPlan { members, address, connections, ramp_ns: 1_000_000_000, hold_ns: 1_000_000_000, scenario: None }
+        FleetPlan {
+            members,
+            address,
+            connections,
+            ramp_ns: 1_000_000_000,
+            hold_ns: 1_000_000_000,
+            behaviour: Behaviour::Idle,
+            comeback: Comeback::default(),
+            scenario: None,
+        }
     }
 
     fn outcome(samples: &[u64]) -> LoadOutcome {

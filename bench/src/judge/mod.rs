@@ -33,7 +33,7 @@ pub mod report;
 pub mod tuning;
 
 pub mod fleet;
-pub mod restarts;
+pub mod pod_restarts;
 
 pub mod gather;
 pub mod stats;

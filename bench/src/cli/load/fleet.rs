@@ -6,6 +6,7 @@ use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
 
 use super::{Format, Load, line, prepare, summary};
 use crate::cli::arguments::FleetOptions;
+use crate::cli::behaviour::Conducted;
 use crate::cli::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::evidence::fleet::FleetReport;
@@ -26,12 +27,15 @@ pub(super) fn load(options: &Load, (index, members): (Option<u32>, u32)) -> Resu
         Some(index) => index,
         None => index_of_pod(members)?,
     };
+    let Conducted { behaviour, comeback, path: _ } = options.conduct.read()?;
     let plan = FleetPlan {
         members,
         address: options.address,
         connections: options.connections,
         ramp_ns: ns(options.ramp),
         hold_ns: ns(options.hold),
+        behaviour,
+        comeback,
         scenario: options.scenario.clone(),
     };
     let windows = Windows { register: fleet.register_within, gather: fleet.gather_within };
@@ -76,7 +80,7 @@ fn take_part<T: Send + 'static>(
 ) -> Result<(Option<LoadOutcome>, T), Error> {
     let share = plan.share(index);
     let waits = options.fleet.register_within.saturating_add(std::time::Duration::from_nanos(LEAD_NS));
-    let prepared = match prepare(options, share, waits) {
+    let mut prepared = match prepare(options, share, waits) {
         Ok(prepared) => prepared,
         Err(error) => {
             // The gatherer is told, so that the report has a reason and not only a gap.
@@ -85,6 +89,8 @@ fn take_part<T: Send + 'static>(
             return Err(error);
         }
     };
+    // Members whose chance began alike would beat and come back together.
+    prepared.seed = prepared.seed.wrapping_add(index.into());
     say(&format!(
         "member {index} of {}: {share} connections to {} over {} process(es)",
         plan.members, options.address, prepared.shards

@@ -16,7 +16,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use brimful_loadgen::plan::share_of;
+use brimful_loadgen::plan::{Behaviour, Comeback, share_of};
 use serde::{Deserialize, Serialize};
 
 /// The most members of a fleet: each costs the gatherer a connection and a few hundred kilobytes while it gives its account.
@@ -36,6 +36,10 @@ pub struct FleetPlan {
     pub ramp_ns: u64,
     /// How long it is held after that, in nanoseconds.
     pub hold_ns: u64,
+    /// What each connection does.
+    pub behaviour: Behaviour,
+    /// Whether those that are lost come back.
+    pub comeback: Comeback,
     /// The scenario that the load is part of.
     pub scenario: Option<String>,
 }
@@ -63,6 +67,8 @@ impl FleetPlan {
             ("connections", self.connections.to_string(), gatherers.connections.to_string()),
             ("ramp", format!("{} ns", self.ramp_ns), format!("{} ns", gatherers.ramp_ns)),
             ("hold", format!("{} ns", self.hold_ns), format!("{} ns", gatherers.hold_ns)),
+            ("behaviour", format!("{:?}", self.behaviour), format!("{:?}", gatherers.behaviour)),
+            ("comeback", format!("{:?}", self.comeback), format!("{:?}", gatherers.comeback)),
             ("scenario", scenario(self), scenario(gatherers)),
         ];
         let apart = pairs.into_iter().filter(|(_, mine, theirs)| mine != theirs);

@@ -20,6 +20,8 @@ fn plan(members: u32) -> FleetPlan {
         connections: 100 * u64::from(members),
         ramp_ns: 2 * SECOND_NS,
         hold_ns: 8 * SECOND_NS,
+        behaviour: Behaviour::Idle,
+        comeback: Comeback::default(),
         scenario: None,
     }
 }
@@ -85,7 +87,7 @@ impl Hall {
     }
 
     fn refusal(&self, peer: Peer) -> (bool, &str) {
-        match self.said(peer).last() {
+        match self.said(peer).last().copied() {
             Some(FromGatherer::Refused { late, why }) => (*late, why),
             other => panic!("peer {peer} was told {other:?}"),
         }

@@ -151,6 +151,7 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use brimful_loadgen::latency::Latency;
+    use brimful_loadgen::plan::{Behaviour, Comeback};
     use proptest::prelude::*;
 
     use super::*;
@@ -162,6 +163,8 @@ mod tests {
             connections: 100,
             ramp_ns: 1,
             hold_ns: 2,
+            behaviour: Behaviour::Idle,
+            comeback: Comeback::default(),
             scenario: Some("origin".repeat(100)),
         }
     }
