@@ -76,9 +76,10 @@ fn words_alone_prove_nothing() {
 #[test]
 fn a_cap_is_one_of_all_processes_together() {
     // Slowly enough that the first reading is taken before the first connection, as in a cell.
-    let world = World { connections: 1_500, ramp_ms: 1_300, cap: Some((1_000, false)), ..World::default() };
+    let world = World { connections: 1_500, ramp_ms: 3_100, cap: Some((1_000, false)), ..World::default() };
     let mut record = strange(world.record(), "");
-    assert_eq!(judge(&record).cause, Some(AppConnectionCap));
+    let verdict = judge(&record);
+    assert_eq!(verdict.cause, Some(AppConnectionCap), "{verdict:#?}");
     let whole = record.evidence.processes[1].descriptors.clone();
     // Two workers with half of the connections each.
     let mut half = Series::default();
@@ -89,7 +90,8 @@ fn a_cap_is_one_of_all_processes_together() {
     second.pid += 1;
     second.member = Some(Member { number: 2, name: "worker".into() });
     record.evidence.processes.push(second);
-    assert_eq!(judge(&record).cause, Some(AppConnectionCap));
+    let verdict = judge(&record);
+    assert_eq!(verdict.cause, Some(AppConnectionCap), "{:#?}", verdict);
     assert_eq!(judge(&strange(turning_away(), "max number of clients reached")).cause, Some(AppConnectionCap));
 }
 

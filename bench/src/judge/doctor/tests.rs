@@ -101,8 +101,14 @@ fn every_path_that_is_documented_is_there() {
     let full = Pair::busy().both(|s| process(s).descriptors = Some(1_024)).after(|s| queue(s, 512, 512, 90)).judged();
     let mut unseen = Pair::busy().both(|s| s.host.clear());
     unseen.after.not_seen.push(crate::evidence::snapshot::NotSeen { what: "a".into(), because: "b".into() });
-    let all: Vec<serde_json::Value> =
-        [full, unseen.judged(), Pair::busy().judged()].iter().map(|d| serde_json::to_value(d).expect("JSON")).collect();
+    let lost = Pair::busy().after(|s| {
+        let to = Destination { to: "10.0.0.1:8080".parse().expect("an address"), sockets: 4, again: 3 };
+        namespace(s).sockets.as_mut().expect("sockets").syn_sent = vec![to];
+    });
+    let all: Vec<serde_json::Value> = [full, unseen.judged(), Pair::busy().judged(), lost.judged()]
+        .iter()
+        .map(|d| serde_json::to_value(d).expect("JSON"))
+        .collect();
     let page = include_str!("../../../../docs/doctor.md");
     let rows = page.lines().skip_while(|line| *line != "## The JSON").filter_map(|line| line.strip_prefix("| `"));
     let mut seen = 0;
