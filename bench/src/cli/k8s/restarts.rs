@@ -12,8 +12,8 @@ use crate::cli::arguments::Restarts;
 use crate::cli::put;
 use crate::error::{Error, ExitStatus};
 use crate::evidence::kube::{self, BYTES_MOST, KubeError, Seen};
-use crate::judge::report::SCHEMA_VERSION;
 use crate::judge::pod_restarts::{Foretold, text};
+use crate::judge::report::SCHEMA_VERSION;
 use crate::store;
 
 pub(super) fn restarts(options: &Restarts) -> Result<ExitStatus, Error> {
