@@ -123,11 +123,11 @@ impl Book {
             (Ok(()), Ok(given)) => SysctlError::DidNotTake { name: name.to_owned(), asked: value.to_owned(), given },
         };
         // Whatever the kernel made of it is brimful's doing, a moment ago.
-        let back =
-            if setting.value().is_ok_and(|now| now == change.before) { Ok(()) } else { setting.set(&change.before) };
-        match back {
-            Ok(()) => open.undone(&change)?,
-            Err(_) => open.made.push((change, setting)),
+        let is_back = || setting.value().is_ok_and(|now| now == change.before);
+        if is_back() || setting.set(&change.before).is_ok() && is_back() {
+            open.undone(&change)?;
+        } else {
+            open.made.push((change, setting));
         }
         Err(refused.into())
     }
