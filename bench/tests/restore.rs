@@ -77,7 +77,10 @@ fn what_somebody_else_changed_since_is_left_and_said() {
     assert_eq!(output.status.code(), Some(3), "{page}{said}");
     assert!(page.contains("of process 77, since 2026-11-23T18:00:00Z: brimful run x"), "{page}");
     assert!(page.contains("fs.file-max: left, because"), "{page}");
-    assert!(said.contains("error: not everything could be put back\nhint: `brimful restore --force --journal "), "{said}");
+    assert!(
+        said.contains("error: not everything could be put back\nhint: `brimful restore --force --journal "),
+        "{said}"
+    );
     assert!(file.exists() && standing() == before);
 }
 

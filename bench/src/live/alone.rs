@@ -8,12 +8,11 @@ use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen::plan::LoadPlan;
 use brimful_target::clock::monotonic_ns;
 
-use super::cell::sum;
 use super::interrupt::{Interrupt, LOOK};
 use super::machine;
 use super::message::{Failed, Order, Said, Tell};
 use super::process::{Heard, Key, START_LEAD_NS, Worker};
-use super::turns::Turns;
+use super::turns::{Turns, sum};
 use crate::evidence::record::Role;
 
 /// Who says when a load begins and ends.

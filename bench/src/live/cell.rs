@@ -22,7 +22,7 @@ use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::reap;
 use super::scratch::{self, Scratch};
 use super::sysctl::Reading;
-use super::turns::Turns;
+use super::turns::{Turns, sum};
 use crate::evidence::record::{CommandRecord, EarlyEnd, Evidence, Role};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
@@ -128,11 +128,11 @@ pub fn run(
 ) -> Result<Gathered, CellError> {
     let began = monotonic_ns();
     let mut stage = Stage::new(interrupt, book);
-    show(Live::Step("making the sandbox"));
-    let places = stage.sandbox(cell, layout)?;
-    show(Live::Step("starting target, load and probe"));
-    stage.workers(cell, layout, places)?;
-    let t0_ns = stage.start(cell)?;
+    let t0_ns = stage.set_up(cell, layout, show).inspect_err(|error| {
+        if matches!(error, CellError::Interrupted) {
+            show(Live::Stopping);
+        }
+    })?;
     stage.gathered.setup = since(began, t0_ns);
     show(Live::Step("running"));
     stage.watch(cell, layout, show)?;
@@ -188,6 +188,15 @@ impl<'a> Stage<'a> {
             scratches: Vec::new(),
             own_host: OwnHost::new(book),
         }
+    }
+
+    /// Everything up to the start instant, which is returned.
+    fn set_up(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<u64, CellError> {
+        show(Live::Step("making the sandbox"));
+        let places = self.sandbox(cell, layout)?;
+        show(Live::Step("starting target, load and probe"));
+        self.workers(cell, layout, places)?;
+        self.start(cell)
     }
 
     fn add(&mut self, role: Role, shard: u32, order: &Order) -> Result<(), CellError> {
@@ -490,11 +499,6 @@ impl<'a> Stage<'a> {
             if words.is_empty() { format!("it ended with {how}") } else { format!("it ended with {how}: {words}") };
         worker_failed(key, Failed { what, hint: None, machine: false })
     }
-}
-
-/// Shards' states added up, at the latest of their instants.
-pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint {
-    points.fold(LoadPoint::default(), |sum, point| sum.plus(point))
 }
 
 const SANDBOX: Key = Key { role: Role::Sandbox, shard: 0 };

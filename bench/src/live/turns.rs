@@ -1,7 +1,8 @@
-//! Whose turn it is to open, where the shards of a load open one after the other ([`LoadPlan::opens_in_turns`]). Pure; it owns no process.
+//! Whose turn it is to open, where the shards of a load open one after the other ([`LoadPlan::opens_in_turns`]), and how they stand together. Pure; it owns no process.
 
 use std::collections::BTreeMap;
 
+use brimful_loadgen::outcome::LoadPoint;
 use brimful_loadgen::plan::{LoadPlan, share_of};
 
 /// The turns of a load's shards.
@@ -43,6 +44,11 @@ impl Turns {
         }
         due
     }
+}
+
+/// Shards' states added up, at the latest of their instants.
+pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint {
+    points.fold(LoadPoint::default(), |sum, point| sum.plus(point))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(super) fn load(options: &Load, (index, members): (Option<u32>, u32)) -> Resu
         brimful_target::limits::raise_nofile()
             .map_err(|source| Error::Machine { doing: "raise the descriptor limit", source })?;
         let listen = fleet.fleet_listen.unwrap_or_else(|| everywhere(gatherer));
-        let begun = Fleet::gather(listen, (plan.clone(), windows), interrupt.clone(), |text| say(text))?;
+        let begun = Fleet::gather(listen, (plan.clone(), windows), interrupt.clone(), say)?;
         let (_, gathered) = take_part(options, &plan, begun, 0)?;
         let report = FleetReport::of(plan, gathered, jiff::Timestamp::now());
         give(&report, options, fleet)?;

@@ -46,11 +46,11 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
 
 /// Asks the server for its consent to so many connections, for a load that begins within `waits`, and plans them.
 fn prepare(options: &Load, connections: u64, waits: Duration) -> Result<LoadPlan, Error> {
+    let Conducted { behaviour, comeback, path } = options.conduct.read()?;
     let lasts = waits.saturating_add(options.ramp).saturating_add(options.hold);
     let intent = Intent { scenario: options.scenario.as_deref(), connections, lasts: Some(lasts) };
     let leave = consent::ask(options.address, intent)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
-    let Conducted { behaviour, comeback, path } = options.conduct.read()?;
     let wanted = connections.saturating_mul(1 + comeback.more_sources());
     let plan = LoadPlan {
         connections,
