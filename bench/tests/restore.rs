@@ -1,5 +1,6 @@
 //! `brimful restore`, and what a run says of a host that was left changed. No test here can change the host: wherever a value could be
 //! written, it is the one that stands.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,10 @@ fn what_somebody_else_changed_since_is_left_and_said() {
     assert_eq!(output.status.code(), Some(3), "{page}{said}");
     assert!(page.contains("of process 77, since 2026-11-23T18:00:00Z: brimful run x"), "{page}");
     assert!(page.contains("fs.file-max: left, because"), "{page}");
-    assert!(said.contains("error: not everything could be put back\nhint: `brimful restore --force --journal "), "{said}");
+    assert!(
+        said.contains("error: not everything could be put back\nhint: `brimful restore --force --journal "),
+        "{said}"
+    );
     assert!(file.exists() && standing() == before);
 }
 
