@@ -158,7 +158,7 @@ impl Book {
                 // What the journal does not say is seen from the value: it is no reason to stop.
                 Ok(_) => unsaid = open.undone(&change).err().or(unsaid),
                 Err(why) => {
-                    stuck.push(why);
+                    stuck.push(*why);
                     kept.push((change, setting));
                 }
             }
@@ -209,9 +209,9 @@ pub(super) fn put_back(
     owner: Option<&Owner>,
     boot: &str,
     force: bool,
-) -> Result<Found, Stuck> {
+) -> Result<Found, Box<Stuck>> {
     let found = compare(change, owner, boot, setting.value().ok().as_deref());
-    let stuck = |errno: Option<String>| Stuck { change: change.clone(), found: found.clone(), errno };
+    let stuck = |errno: Option<String>| Box::new(Stuck { change: change.clone(), found: found.clone(), errno });
     match found {
         Found::Back | Found::EarlierBoot => return Ok(found),
         Found::Standing => {}
