@@ -298,16 +298,6 @@ impl<'a> Stage<'a> {
         Ok(t0_ns)
     }
 
-    /// Tells those shards of the load to open whose turn has come.
-    fn open_in_turn(&mut self) {
-        for shard in self.turns.as_mut().map(Turns::due).unwrap_or_default() {
-            if let Some(worker) = self.workers.get_mut(&Key { role: Role::Load, shard }) {
-                // One that has ended is heard of through its closed output.
-                worker.tell(&Tell::Open).ok();
-            }
-        }
-    }
-
     /// Listens until the hold and the health check are over, or a signal comes.
     fn watch(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
         let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);

@@ -1,16 +1,27 @@
-//! A load that rises until the health check says enough (`[load] ramp-until`): when that is, whom it is told, and when the
+//! How a load rises: whose turn it is to open, and, where it rises until the health check says enough (`[load] ramp-until`), when that is, whom it is told, and when the
 //! cell is over then. It does not say what the number means.
 
 use brimful_loadgen::probe::would_restart_at_ns;
 use brimful_target::clock::monotonic_ns;
 
-use super::Stage;
+use super::{Stage, Turns};
 use crate::evidence::record::Role;
 use crate::live::message::Tell;
+use crate::live::process::Key;
 use crate::plan::cell::Cell;
 use crate::plan::topology::Layout;
 
 impl Stage<'_> {
+    /// Tells those shards of the load to open whose turn has come.
+    pub(super) fn open_in_turn(&mut self) {
+        for shard in self.turns.as_mut().map(Turns::due).unwrap_or_default() {
+            if let Some(worker) = self.workers.get_mut(&Key { role: Role::Load, shard }) {
+                // One that has ended is heard of through its closed output.
+                worker.tell(&Tell::Open).ok();
+            }
+        }
+    }
+
     /// Tells every shard of the load to open no more, once, when the health check has failed as often in a row as its
     /// threshold allows.
     pub(super) fn rise_no_further(&mut self, cell: &Cell, layout: &Layout) {
