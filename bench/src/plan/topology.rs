@@ -242,14 +242,22 @@ pub(super) fn kernel_range(cell: &Cell) -> (u16, u16) {
     set.filter(|(low, high)| low <= high).unwrap_or(KERNEL_RANGE)
 }
 
-/// The sources of a load on a loopback server outside any sandbox. A host has one IPv6 loopback address and no more.
+/// Addresses set aside for each generator on a host: with 31,743 ports each, more than the most connections of a load.
+const ADDRESSES_EACH: u32 = 256;
+
+/// The sources of a load on a loopback server outside any sandbox, beside those of `before` other generators on this
+/// machine, whose connections to the same server must not have the same source. A host has one IPv6 loopback address and no more.
 #[must_use]
-pub fn host_sources(server: SocketAddr, connections: u64) -> Sources {
+pub fn host_sources(server: SocketAddr, connections: u64, before: u32) -> Sources {
     let first = match server.ip() {
         IpAddr::V4(_) => IpAddr::V4(LOOPBACK_SOURCES),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
-    sources_from(first, connections, beside(KERNEL_RANGE), vec![server.port()])
+    let mut sources = sources_from(first, connections, beside(KERNEL_RANGE), vec![server.port()]);
+    if let Sources::Named { first: IpAddr::V4(first), .. } = &mut sources {
+        *first = Ipv4Addr::from(u32::from(*first).saturating_add(before.saturating_mul(ADDRESSES_EACH)));
+    }
+    sources
 }
 
 /// The sources of a load on a server elsewhere: the one address that it is reached from, and the ports beside those that the kernel
@@ -364,6 +372,24 @@ mod tests {
     fn a_probe_may_ask_a_port_that_nobody_listens_on() {
         let layout = layout("[probe]\nport = 9_099", 10, 1_024);
         assert_eq!((layout.probe.address, layout.ports()), (at("127.0.0.1:9099"), vec![23_380]));
+    }
+
+    #[test]
+    fn generators_beside_each_other_on_a_host_share_no_source() {
+        let range = |connections, before| match host_sources(at("127.0.0.1:8080"), connections, before) {
+            Sources::Named { first: IpAddr::V4(first), addresses, .. } => {
+                (u32::from(first), u32::from(first) + addresses)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(range(1, 0).0, u32::from(LOOPBACK_SOURCES));
+        for connections in [100, 31_743, 31_744, 4_000_000] {
+            for before in 0..8 {
+                // The first of several may have one more.
+                let (mine, next) = (range(connections + 1, before), range(connections, before + 1));
+                assert!(mine.1 <= next.0, "{connections} {before}");
+            }
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn take_part<T: Send + 'static>(
 ) -> Result<(Option<LoadOutcome>, T), Error> {
     let share = plan.share(index);
     let waits = options.fleet.register_within.saturating_add(std::time::Duration::from_nanos(LEAD_NS));
-    let mut prepared = match prepare(options, share, waits) {
+    let mut prepared = match prepare(options, share, index, waits) {
         Ok(prepared) => prepared,
         Err(error) => {
             // The gatherer is told, so that the report has a reason and not only a gap.

@@ -26,7 +26,8 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
         return fleet::load(options, member);
     }
     let connections = options.share.map_or(options.connections, |(index, of)| share_of(options.connections, index, of));
-    let plan = prepare(options, connections, Duration::ZERO)?;
+    let index = options.share.map_or(0, |(index, _)| index);
+    let plan = prepare(options, connections, index, Duration::ZERO)?;
     let interrupt = Interrupt::install().map_err(|source| Error::Machine { doing: "listen for signals", source })?;
     say(&format!("{} connections to {} over {} process(es)", plan.connections, options.address, plan.shards));
     let mut said = 0;
@@ -44,8 +45,8 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
     Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
 }
 
-/// Asks the server for its consent to so many connections, for a load that begins within `waits`, and plans them.
-fn prepare(options: &Load, connections: u64, waits: Duration) -> Result<LoadPlan, Error> {
+/// Asks the server for its consent to so many connections, for a load that begins within `waits`, and plans them, as generator `index` of several.
+fn prepare(options: &Load, connections: u64, index: u32, waits: Duration) -> Result<LoadPlan, Error> {
     let Conducted { behaviour, comeback, path } = options.conduct.read()?;
     let lasts = waits.saturating_add(options.ramp).saturating_add(options.hold);
     let intent = Intent { scenario: options.scenario.as_deref(), connections, lasts: Some(lasts) };
@@ -59,7 +60,7 @@ fn prepare(options: &Load, connections: u64, waits: Duration) -> Result<LoadPlan
         behaviour,
         sources: match options.source {
             SourceChoice::Auto => match leave {
-                Leave::Loopback => topology::host_sources(options.address, wanted),
+                Leave::Loopback => topology::host_sources(options.address, wanted, index),
                 Leave::Given { local, .. } => topology::own_sources(local),
             },
             SourceChoice::Kernel => Sources::Kernel,
