@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
@@ -17,15 +17,21 @@ use super::machine;
 use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
-use super::reap;
 use super::sysctl::{Reading, SysctlError};
 use super::turns::Turns;
-use crate::evidence::record::{EarlyEnd, Evidence, Role};
+use crate::evidence::record::{EarlyEnd, Evidence, Life, Role, Turned};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod account;
+mod change;
+mod life;
 mod rising;
+mod watch;
+
+use self::change::Changing;
+use self::life::Upkeep;
 
 /// From one observation to the next.
 pub const OBSERVE_EVERY: Duration = Duration::from_millis(100);
@@ -123,6 +129,14 @@ pub struct Gathered {
     pub missing_shards: Vec<u32>,
     /// Every probe.
     pub samples: Vec<Sample>,
+    /// What was turned while it ran.
+    pub turned: Vec<Turned>,
+    /// The target's lives; empty where nothing could restart it.
+    pub lives: Vec<Life>,
+    /// Every result of the startup probe.
+    pub startup: Vec<Sample>,
+    /// Every result of the readiness probe.
+    pub readiness: Vec<Sample>,
     /// What was seen from outside.
     pub evidence: Evidence,
     /// Processor time of the observer over wall time.
@@ -148,7 +162,7 @@ pub fn run(
     show: &mut dyn FnMut(Live),
 ) -> Result<Gathered, CellError> {
     let began = monotonic_ns();
-    let mut stage = Stage::new(interrupt);
+    let mut stage = Stage::new(interrupt, cell, layout);
     show(Live::Step("making the sandbox"));
     let places = stage.sandbox(cell, layout)?;
     show(Live::Step("starting target, load and probe"));
@@ -184,12 +198,16 @@ struct Stage<'a> {
     turns: Option<Turns>,
     t0_ns: u64,
     gathered: Gathered,
+    /// The target's lives, and who asks after it.
+    upkeep: Upkeep,
+    /// What is still to be changed.
+    changing: Changing,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(interrupt: &'a Interrupt) -> Self {
+    fn new(interrupt: &'a Interrupt, cell: &Cell, layout: &Layout) -> Self {
         let (mouth, ear) = channel();
         Self {
             interrupt,
@@ -201,6 +219,8 @@ impl<'a> Stage<'a> {
             turns: None,
             t0_ns: 0,
             gathered: Gathered::default(),
+            upkeep: Upkeep::new(cell, layout),
+            changing: Changing::new(cell),
             group: None,
         }
     }
@@ -260,6 +280,7 @@ impl<'a> Stage<'a> {
             let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
             let order = Order::Target { place: server, cgroup, nofile: cell.nofile, plan: plan.clone() };
             self.add(Role::Target, shard, &order)?;
+            self.upkeep.orders.push(order);
         }
         for shard in 0..layout.load.shards {
             let order =
@@ -268,8 +289,13 @@ impl<'a> Stage<'a> {
         }
         self.turns = Some(Turns::new(&layout.load, machine::cpus()));
         let until = Some(cell.duration());
-        let (place, nofile, plan) = (client, cell.probe.nofile, layout.probe.clone());
-        self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
+        let (place, nofile) = (client, cell.probe.nofile);
+        let probes = [Some(&layout.probe), layout.startup.as_ref(), layout.readiness.as_ref()];
+        for ((shard, check), plan) in (0..).zip(life::CHECKS).zip(probes) {
+            let Some(plan) = plan.cloned() else { continue };
+            let held = !self.upkeep.is_asked(check);
+            self.add(Role::Probe, shard, &Order::Probe { place, nofile, plan, until, held })?;
+        }
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {
             match self.hear(Role::Target)? {
@@ -312,132 +338,6 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Listens until the hold and the health check are over, or a signal comes.
-    fn watch(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
-        let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
-        let deadline = after(cell.duration() + cell.probe.timeout * PROBE_ATTEMPTS + cell.probe.period + PATIENCE);
-        let mut probe_done = false;
-        loop {
-            if self.interrupt.seen().is_some() {
-                self.gathered.interrupted = true;
-                show(Live::Stopping);
-                return Ok(());
-            }
-            let now = monotonic_ns();
-            let held = self.end_ns(cell, now);
-            if probe_done && now >= held {
-                return Ok(());
-            }
-            if now > deadline {
-                return Err(CellError::Silent { role: "probe" });
-            }
-            let wait = if probe_done { LOOK.min(since(now, held)) } else { LOOK };
-            let (key, heard) = match self.ear.recv_timeout(wait) {
-                Ok(heard) => heard,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Err(CellError::Silent { role: "probe" }),
-            };
-            match heard {
-                Heard::Said(Said::ProbeDone) => probe_done = true,
-                Heard::Said(Said::Sample(sample)) => {
-                    show(Live::Probe(sample.clone()));
-                    self.gathered.samples.push(sample);
-                    self.rise_no_further(cell, layout);
-                }
-                Heard::Said(Said::Point(point)) => {
-                    self.points.insert(key.shard, point);
-                    if let Some(turns) = &mut self.turns {
-                        turns.attempted(key.shard, point.attempted);
-                    }
-                    self.open_in_turn();
-                    show(Live::Load(sum(self.points.values())));
-                }
-                Heard::Said(Said::Glance(glance)) => show(Live::Table(glance)),
-                Heard::Said(Said::TargetDone(outcome)) => self.note_target(key.shard, outcome),
-                Heard::Said(Said::Failed(failed)) if key.role == Role::Target => {
-                    self.note_early_end(key, Some(failed.what));
-                }
-                Heard::Closed if key.role == Role::Target => self.note_early_end(key, None),
-                Heard::Closed if key.role == Role::Probe && probe_done => {}
-                Heard::Closed => return Err(self.broke(key)),
-                Heard::Said(Said::Failed(failed)) => return Err(worker_failed(key, failed)),
-                Heard::Said(other) => return Err(out_of_turn(key, &other)),
-                Heard::Garbled(line) => return Err(garbled(key, &line)),
-            }
-        }
-    }
-
-    /// Takes everybody's account, then ends everybody.
-    fn finish(&mut self, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
-        self.gathered.duration_ns = monotonic_ns().saturating_sub(self.t0_ns);
-        // The last observation comes before anything is let go.
-        self.ask(&[Role::Sandbox]);
-        self.accounts()?;
-        self.ask(&[Role::Load, Role::Target]);
-        self.accounts()?;
-        self.gathered.load.thin_timeline(TIMELINE_MOST);
-        reap::all(&mut self.workers, |gone, of| show(Live::Gone { gone, of }));
-        self.group = None;
-        Ok(())
-    }
-
-    fn ask(&mut self, roles: &[Role]) {
-        for (key, worker) in self.workers.iter_mut().filter(|(key, _)| roles.contains(&key.role)) {
-            let ended_before =
-                self.gathered.early_ends.iter().any(|end| (Role::Target, end.shard) == (key.role, key.shard));
-            if !ended_before {
-                self.awaited.insert(*key);
-            }
-            // One that has ended is heard of through its closed output.
-            worker.tell(&Tell::Stop).ok();
-        }
-    }
-
-    /// Hears until everybody asked has given account or has ended without one.
-    fn accounts(&mut self) -> Result<(), CellError> {
-        let mut heard_ns = monotonic_ns();
-        while let Some(waiting) = self.awaited.first().copied() {
-            let Ok((key, heard)) = self.ear.recv_timeout(LOOK) else {
-                let silent = since(heard_ns, monotonic_ns());
-                if silent > PATIENCE {
-                    return Err(CellError::Silent { role: role_name(waiting.role) });
-                }
-                // Whoever wants to stop waits for nobody who has nothing to say; only without an observation is there no record.
-                if self.interrupt.seen().is_some() && silent > BRIEF && waiting.role != Role::Sandbox {
-                    self.gathered.interrupted = true;
-                    let silent = std::mem::take(&mut self.awaited).into_iter().filter(|key| key.role == Role::Load);
-                    self.gathered.missing_shards.extend(silent.map(|key| key.shard));
-                }
-                continue;
-            };
-            heard_ns = monotonic_ns();
-            match heard {
-                Heard::Said(Said::Observed { evidence, cpu_fraction }) => {
-                    self.gathered.evidence = *evidence;
-                    self.gathered.observer_cpu_fraction = cpu_fraction;
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::LoadDone(outcome)) => {
-                    self.gathered.load.merge(&outcome);
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::TargetDone(outcome)) => {
-                    self.note_target(key.shard, outcome);
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::Sample(sample)) => self.gathered.samples.push(sample),
-                Heard::Closed if self.awaited.remove(&key) => match key.role {
-                    Role::Load => self.gathered.missing_shards.push(key.shard),
-                    Role::Target => self.note_early_end(key, None),
-                    Role::Sandbox | Role::Probe => return Err(self.broke(key)),
-                },
-                Heard::Garbled(line) => return Err(garbled(key, &line)),
-                Heard::Closed | Heard::Said(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// The next thing said during set-up. `expected` is named when nobody says anything.
     fn hear(&mut self, expected: Role) -> Result<(Key, Said), CellError> {
         self.hear_within(expected, PATIENCE)
@@ -466,7 +366,11 @@ impl<'a> Stage<'a> {
             self.gathered.target.resize(index + 1, None);
         }
         if let Some(slot) = self.gathered.target.get_mut(index) {
-            *slot = Some(outcome);
+            match slot {
+                // What an earlier life of it counted is its own as well.
+                Some(earlier) => earlier.followed_by(&outcome),
+                None => *slot = Some(outcome),
+            }
         }
     }
 

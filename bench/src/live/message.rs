@@ -64,6 +64,8 @@ pub enum Order {
         plan: ProbePlan,
         /// No probe is begun at or after this age of the cell; `None` for no end.
         until: Option<Duration>,
+        /// Whether it waits for [`Tell::Begin`] before it asks anything.
+        held: bool,
     },
 }
 
@@ -91,7 +93,7 @@ pub struct SandboxOrder {
 }
 
 /// A later line to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tell {
     /// The cell starts at this instant of `CLOCK_MONOTONIC`, in nanoseconds.
     Start {
@@ -111,8 +113,57 @@ pub enum Tell {
     Open,
     /// To the load: open no more connections, and go on with those there are.
     Enough,
+    /// To a probe: ask, of a container that was started so many nanoseconds after the start instant.
+    Begin {
+        /// Its age counts from here.
+        born_ns: u64,
+    },
+    /// To a probe: ask no more until told to begin; the one in flight is given up.
+    Hold,
+    /// To the sandbox: turn this.
+    Turn {
+        /// Its number, which the answer repeats.
+        number: u32,
+        /// What.
+        what: Hand,
+    },
     /// Finish, give account, end.
     Stop,
+}
+
+/// What the sandbox can turn while a cell runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hand {
+    /// A sysctl, in the server's namespace and, where there is one, in the client's.
+    Sysctl {
+        /// The dotted name.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// The descriptor limit of these processes and of all below them.
+    Nofile {
+        /// The target's processes.
+        pids: Vec<u32>,
+        /// The limit.
+        nofile: Nofile,
+    },
+    /// `ulimit -n`, typed into a shell.
+    Shell {
+        /// The limit.
+        nofile: Nofile,
+        /// The target's processes, to see what they have of it.
+        pids: Vec<u32>,
+    },
+    /// `listen(2)` on the sockets that these processes, or any below them, have listening on these ports.
+    Relisten {
+        /// The target's processes.
+        pids: Vec<u32>,
+        /// The ports.
+        ports: Vec<u16>,
+        /// The backlog to ask for.
+        backlog: u32,
+    },
 }
 
 /// A line from a worker.
@@ -135,6 +186,15 @@ pub enum Said {
     Point(LoadPoint),
     /// A probe ended.
     Sample(Sample),
+    /// Something was turned, or could not be.
+    Turned {
+        /// The number of the order.
+        number: u32,
+        /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+        at_ns: u64,
+        /// What was read back, in words.
+        given: Result<String, Failed>,
+    },
     /// How the table stands, for whoever watches live.
     Glance(Glance),
     /// The sandbox's account.

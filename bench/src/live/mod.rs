@@ -18,5 +18,6 @@ pub mod process;
 mod reap;
 mod sys;
 pub mod sysctl;
+mod turn;
 mod turns;
 pub mod worker;

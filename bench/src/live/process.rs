@@ -117,6 +117,11 @@ impl Worker {
         self.child.try_wait()
     }
 
+    /// Closes its input: whatever waits for the end of it goes on to its own end.
+    pub fn let_go(&mut self) {
+        self.orders = None;
+    }
+
     /// Kills it, and returns when it is gone, descriptors and all.
     pub fn end(&mut self) -> io::Result<ExitStatus> {
         self.kill();

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use super::arm::ARM;
-use super::axis::{ids, product};
-use super::cell::{Cell, KnobSetting, KnobValue};
+use super::axis::{Condition, ids, product};
+use super::cell::{Cell, KnobSetting, KnobValue, ProbeSetup};
+use super::change::{Change, Turn};
 use super::host;
 use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::manners::Manners;
@@ -41,6 +42,12 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         put_on_arm((&mut cell, &mut manners), scenario, nofile_hard)?;
         cell.load.behaviour = manners.behaviour().map_err(|what| not_applied("load.behaviour", &what))?;
         cell.load.comeback = manners.comeback();
+        let asked = |knob: &str| cell.knobs.get(knob).map(|setting| &setting.asked);
+        let here = |when: &Condition| when.iter().all(|(knob, value)| asked(knob) == Some(value));
+        cell.changes = scenario.changes.iter().filter(|(when, _)| here(when)).map(|(_, it)| it.clone()).collect();
+        for change in &cell.changes {
+            fits_the_machine(change, nofile_hard)?;
+        }
         if !scenario.arms.is_empty() {
             together(&cell)?;
         }
@@ -48,6 +55,35 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
+}
+
+/// Refuses a limit that no process of this machine could be given while it runs.
+fn fits_the_machine(change: &Change, nofile_hard: u64) -> Result<(), Refusal> {
+    let hard = match &change.what {
+        Turn::Set { knob, value } | Turn::Configure { knob, value } if knob == "ulimit.nofile" => {
+            parse_nofile(value).map_err(|what| not_applied(knob, &what))?.hard
+        }
+        Turn::Elsewhere { nofile } => nofile.hard,
+        Turn::Set { .. } | Turn::Configure { .. } | Turn::Relisten | Turn::Restart => return Ok(()),
+    };
+    if hard <= nofile_hard {
+        return Ok(());
+    }
+    Err(Refusal::machine(
+        format!("[[change]] asks for a hard limit of {}, and that of this machine is {}", grouped(hard), grouped(nofile_hard)),
+        "raise the limit (LimitNOFILE=, ulimit -Hn), or ask for less",
+    )
+    .about("ulimit.nofile"))
+}
+
+/// The cell once its program is configured with another value, as the next start of it finds it.
+///
+/// # Errors
+/// A [`Refusal`] for a knob that no program has, or a value that it does not take; neither comes out of a parsed scenario.
+pub fn configured(cell: &Cell, knob: &str, value: &KnobValue) -> Result<Cell, Refusal> {
+    let mut cell = cell.clone();
+    apply((&mut cell, &mut Manners::default()), knob, value).map_err(|what| not_applied(knob, &what))?;
+    Ok(cell)
 }
 
 /// What the cell's arm sets, after the matrix: the two never speak of one knob. The cell's knobs name the arm alone.
@@ -127,6 +163,8 @@ fn base(scenario: &Scenario, id: String) -> Cell {
         target: scenario.target.clone(),
         load: scenario.load.clone(),
         probe: scenario.probe.clone(),
+        changes: Vec::new(),
+        restart: scenario.restart.clone(),
     }
 }
 
@@ -171,6 +209,10 @@ fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobVal
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
     }
+    if knob == STARTUP_FAILURES {
+        let failures = number(value)?;
+        return startup_failures(cell, failures);
+    }
     let plan = &mut cell.target.plan;
     match knob {
         "ulimit.nofile" => cell.nofile = Some(parse_nofile(value)?),
@@ -199,6 +241,19 @@ fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobVal
         "load.source" => cell.load.source = word(value)?,
         _ => return Err("no part of a cell answers to this name".to_owned()),
     }
+    Ok(())
+}
+
+/// The knob of the startup probe.
+const STARTUP_FAILURES: &str = "restart.startup-failures";
+
+/// Gives the container a startup probe with so many failures allowed, or none for 0; one that the scenario does not describe
+/// asks as liveness does.
+fn startup_failures(cell: &mut Cell, failures: u32) -> Result<(), String> {
+    let liveness = &cell.probe;
+    let restart = cell.restart.as_mut().ok_or("it goes with [restart]")?;
+    let like = restart.startup.take().unwrap_or_else(|| liveness.clone());
+    restart.startup = (failures > 0).then_some(ProbeSetup { failure_threshold: failures, success_threshold: 1, ..like });
     Ok(())
 }
 

@@ -85,9 +85,15 @@ impl Observer {
         }
     }
 
-    /// Watches one more process from the next round on. One that is gone already is recorded without readings.
+    /// Watches one more process from the next round on. One that is gone already is recorded without readings. One that takes
+    /// the place of another, after a restart, continues its series: what is counted is counted on from there.
     pub fn watch(&mut self, role: Role, shard: u32, pid: u32) {
-        self.processes.push(Watched::open(&self.proc_root, role, shard, pid));
+        let new = Watched::open(&self.proc_root, role, shard, pid);
+        let same = |old: &&mut Watched| (old.evidence.role, old.evidence.shard) == (role, shard);
+        match self.processes.iter_mut().find(same) {
+            Some(old) => old.succeeded_by(new),
+            None => self.processes.push(new),
+        }
     }
 
     /// Watches the throttling of the control group whose processor time the target uses, by its folder, from the next round on.
@@ -155,8 +161,7 @@ impl Observer {
     fn glance(&self, at_ns: u64) -> Glance {
         let listener = self.server.main_listener();
         let first_target = |process: &&Watched| process.evidence.role == Role::Target && process.evidence.shard == 0;
-        // The last one watched: after a restart there are two.
-        let target = self.processes.iter().rev().find(first_target).filter(|process| process.is_alive());
+        let target = self.processes.iter().find(first_target).filter(|process| process.is_alive());
         let last = |series: &crate::evidence::series::Series| (series.reads > 0).then_some(series.last);
         Glance {
             at_ns,

@@ -50,6 +50,11 @@ pub(super) struct Watched {
     cpu: Meter,
     schedstat: Meter,
     counting: Budget,
+    /// When the last round was that found it gone.
+    gone_ns: Option<u64>,
+    /// What those before it had used, at the ends of their series.
+    earlier_cpu_ns: u64,
+    earlier_wait_ns: u64,
 }
 
 #[derive(Debug)]
@@ -101,6 +106,9 @@ impl Watched {
             cpu: Meter::new("process.cpu"),
             schedstat: Meter::new("process.schedstat"),
             counting: Budget::one_in(COUNTING_SHARE),
+            gone_ns: None,
+            earlier_cpu_ns: 0,
+            earlier_wait_ns: 0,
             path,
         };
         match Files::open(pid, &watched.path) {
@@ -121,7 +129,27 @@ impl Watched {
         let rest = if whole { self.read_rest(&files, at_ns, units, buffer) } else { Some(()) };
         if rest.and_then(|()| self.read_descriptors(&files, at_ns, buffer)).is_some() {
             self.files = Some(files);
+        } else {
+            self.gone_ns = Some(at_ns);
         }
+    }
+
+    /// Another process takes its place. What the old one had open it has no more, from the round on that found it gone; what
+    /// is counted goes on from where it stood.
+    pub(super) fn succeeded_by(&mut self, new: Self) {
+        let last = |series: &Series| series.points.last().map_or(0, |&(at_ns, _)| at_ns);
+        let gone_ns = self.gone_ns.unwrap_or(0).max(last(&self.evidence.descriptors));
+        for series in [&mut self.evidence.descriptors, &mut self.evidence.rss_bytes] {
+            if series.reads > 0 {
+                let gone_ns = gone_ns.max(last(series));
+                series.push(gone_ns, 0);
+            }
+        }
+        self.earlier_cpu_ns = self.evidence.cpu_ns.last;
+        self.earlier_wait_ns = self.evidence.runqueue_wait_ns.last;
+        self.evidence.pid = new.evidence.pid;
+        (self.path, self.files, self.gone_ns) = (new.path, new.files, None);
+        self.counting.forgive();
     }
 
     /// Whether the last round found it alive.
@@ -146,7 +174,8 @@ impl Watched {
         let stat = present(&mut self.cpu, || running(files, pid, buffer))?;
         if let Some(stat) = stat {
             let ticks = stat.utime_ticks.saturating_add(stat.stime_ticks);
-            self.evidence.cpu_ns.push(at_ns, ticks.saturating_mul(units.tick_ns));
+            let used_ns = ticks.saturating_mul(units.tick_ns).saturating_add(self.earlier_cpu_ns);
+            self.evidence.cpu_ns.push(at_ns, used_ns);
         }
 
         let pages = present(&mut self.memory, || {
@@ -163,7 +192,7 @@ impl Watched {
                 proc::schedstat(text).map_err(|source| nonsense(from, source))
             })?;
             if let Some(waited) = waited {
-                self.evidence.runqueue_wait_ns.push(at_ns, waited.wait_ns);
+                self.evidence.runqueue_wait_ns.push(at_ns, waited.wait_ns.saturating_add(self.earlier_wait_ns));
             }
         }
 

@@ -35,7 +35,9 @@ pub fn main(arguments: &[String]) -> u8 {
             target::run(place.as_ref(), cgroup.as_deref(), nofile, plan, orders)
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
-        Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
+        Some(Order::Probe { place, nofile, plan, until, held }) => {
+            probe::run(place.as_ref(), nofile, &plan, until, held, orders)
+        }
     };
     match done {
         Ok(()) => 0,

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use brimful_loadgen::probe::{self, ProbePlan};
 use brimful_target::limits::{self, Nofile};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::super::message::{Failed, Place, Said, chain};
+use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
 
+/// Asks until the cell is over. A kubelet's prober rests now and then: until there is a container that has come up, and from
+/// the decision to kill it to the next one. Its ticks keep their places all the while.
 pub(super) fn run(
     place: Option<&Place>,
     nofile: Option<u64>,
     plan: &ProbePlan,
     until: Option<Duration>,
+    held: bool,
     mut orders: Orders,
 ) -> Result<(), Failed> {
     if let Some(place) = place {
@@ -31,24 +34,44 @@ pub(super) fn run(
     }
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
-    let (stop, stopped) = oneshot::channel();
+    let (tell, mut told) = mpsc::unbounded_channel();
     let ears = thread::Builder::new().name("orders".to_owned()).spawn(move || {
-        // Any further line is the word to stop, and so is the end of the pipe.
-        let _told = orders.next();
-        stop.send(()).ok();
+        // The end of the pipe ends the channel.
+        while let Some(line) = orders.next() {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
     });
     ears.map_err(super::os("start a thread"))?;
     let until_ns = until.map(|until| u64::try_from(until.as_nanos()).unwrap_or(u64::MAX));
-    let done = runtime.block_on(probe::run(
-        plan,
-        t0_ns,
-        until_ns,
-        async {
-            stopped.await.ok();
-        },
-        |sample| say(&Said::Sample(sample.clone())),
-    ));
-    done.map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+    runtime.block_on(async {
+        let mut born_ns = (!held).then_some(0);
+        loop {
+            let born = match born_ns.take() {
+                Some(born) => born,
+                None => match told.recv().await {
+                    Some(Tell::Begin { born_ns }) => born_ns,
+                    Some(Tell::Hold) => continue,
+                    _ => break,
+                },
+            };
+            // The age of the container counts from its own start, and the ticks from the first one's.
+            let delay = plan.initial_delay.saturating_add(Duration::from_nanos(born));
+            let now = ProbePlan { initial_delay: delay, ..plan.clone() };
+            let mut on_hold = false;
+            let stop = async {
+                // Any other line is the word to stop, and so is the end of the pipe.
+                on_hold = matches!(told.recv().await, Some(Tell::Hold));
+            };
+            let done = probe::run(&now, t0_ns, until_ns, stop, |sample| say(&Said::Sample(sample.clone()))).await;
+            done.map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+            if !on_hold {
+                break;
+            }
+        }
+        Ok(())
+    })?;
     say(&Said::ProbeDone);
     Ok(())
 }

@@ -50,16 +50,28 @@ const PROBE: Keys = Keys {
 
 /// Reads `[probe]`.
 pub(super) fn read(root: &Section<'_>) -> Result<ProbeSetup, ScenarioError> {
-    let section = root.child("probe", PROBE)?;
+    setup(&root.child("probe", PROBE)?, None)
+}
+
+/// Reads another probe of the same container; where it does not say how it asks, it asks as this one does.
+pub(super) fn beside(value: &Value<'_>, liveness: &ProbeSetup) -> Result<ProbeSetup, ScenarioError> {
+    setup(&value.table(PROBE)?, Some(&liveness.action))
+}
+
+fn setup(section: &Section<'_>, otherwise: Option<&Action>) -> Result<ProbeSetup, ScenarioError> {
+    let says = section.value("http-get").or_else(|| section.value("tcp-socket")).is_some();
     Ok(ProbeSetup {
-        action: action(&section)?,
+        action: match otherwise {
+            Some(action) if !says => action.clone(),
+            _ => action(section)?,
+        },
         period: section.duration("period", SHORTEST..=LONGEST, PERIOD)?,
         timeout: section.duration("timeout", SHORTEST..=LONGEST, TIMEOUT)?,
         initial_delay: section.duration("initial-delay", Duration::ZERO..=LONGEST, Duration::ZERO)?,
-        failure_threshold: threshold(&section, "failure-threshold", FAILURES)?,
-        success_threshold: threshold(&section, "success-threshold", SUCCESSES)?,
+        failure_threshold: threshold(section, "failure-threshold", FAILURES)?,
+        success_threshold: threshold(section, "success-threshold", SUCCESSES)?,
         nofile: section.value("nofile").map(|value| value.count(1..=NOFILE_MOST)).transpose()?,
-        port: port(&section)?,
+        port: port(section)?,
     })
 }
 
