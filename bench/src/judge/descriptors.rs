@@ -1,6 +1,6 @@
 //! A process's descriptors against its limit over time. Pure.
 
-use super::spans::{Span, interval_ns, known, spans_where};
+use super::spans::{Span, fullest, interval_ns, known, spans_where};
 use crate::evidence::record::ProcessEvidence;
 use crate::evidence::series::Series;
 
@@ -51,7 +51,7 @@ impl<'a> Descriptors<'a> {
 
     /// Its fullest, as `1024 of 1024`.
     pub(crate) fn fullest(&self) -> String {
-        format!("{} of {}", self.open.max, self.soft.last)
+        fullest(self.open, self.soft)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A listener's accept queue over time: when it was full, and when it was drained again. Pure.
 
-use super::spans::{Span, interval_ns, known, max_between, min_between, spans_where};
+use super::spans::{Span, fullest, interval_ns, known, max_between, min_between, spans_where};
 use crate::evidence::record::ListenerEvidence;
 use crate::evidence::series::Series;
 
@@ -81,7 +81,7 @@ impl<'a> Queue<'a> {
 
     /// Its fullest, as `129 of 128`.
     pub(crate) fn fullest(&self) -> String {
-        format!("{} of {}", self.recv_q.max, self.limit.last)
+        fullest(self.recv_q, self.limit)
     }
 
     fn around(&self, at_ns: u64) -> (u64, u64) {

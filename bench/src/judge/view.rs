@@ -8,9 +8,10 @@ use super::descriptors::Descriptors;
 use super::queue::Queue;
 use super::spans::{interval_ns, known};
 use super::words::nanos;
-use crate::evidence::record::{EarlyEnd, ListenerEvidence, NamespaceEvidence, Record, Role};
+use crate::evidence::record::{EarlyEnd, ListenerEvidence, NamespaceEvidence, Record, Role, Turned};
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
+use crate::plan::change::Turn;
 
 /// A record and what follows from it.
 pub(crate) struct View<'a> {
@@ -144,6 +145,40 @@ impl<'a> View<'a> {
             return knob.given.as_ref().and_then(as_number);
         }
         self.record.cell.sysctls.get(name).and_then(|text| text.trim().parse().ok())
+    }
+
+    /// A sysctl as it stood at an instant: as given, unless it was set anew before.
+    pub(crate) fn sysctl_at(&self, name: &str, at_ns: u64) -> Option<u64> {
+        let done = |turned: &&Turned| turned.done_ns.is_some_and(|done_ns| done_ns <= at_ns);
+        let set = |turned: &Turned| match &turned.what {
+            Turn::Set { knob, .. } if knob.strip_prefix("sysctl.") == Some(name) => turned.given.as_ref()?.parse().ok(),
+            _ => None,
+        };
+        self.record.turned.iter().filter(done).filter_map(set).last().or_else(|| self.sysctl(name))
+    }
+
+    /// The backlog that the program had asked for at an instant: a new configuration is asked for with the next `listen(2)`.
+    pub(crate) fn backlog_asked_at(&self, at_ns: u64) -> u64 {
+        let of = |turned: &Turned| match &turned.what {
+            Turn::Configure { knob, value: KnobValue::Number(value) } if knob == "target.backlog" => Some(*value),
+            _ => None,
+        };
+        if self.record.turned.iter().all(|turned| of(turned).is_none()) {
+            return self.backlog_asked();
+        }
+        let (mut asked, mut configured) = (u64::from(self.record.cell.target.plan.backlog), None);
+        for turned in self.record.turned.iter().filter(|turned| turned.done_ns.is_some_and(|done| done <= at_ns)) {
+            configured = of(turned).or(configured);
+            if !turned.what.is_of_a_knob() {
+                asked = configured.unwrap_or(asked);
+            }
+        }
+        asked
+    }
+
+    /// When the last probe that failed began; the end where none did. What stood then is what it met.
+    pub(crate) fn last_failure_ns(&self) -> u64 {
+        self.failed.last().map_or(self.end_ns, |sample| sample.started_ns)
     }
 
     /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's.

@@ -9,6 +9,7 @@ mod consent;
 mod faults;
 mod knee;
 mod leftovers;
+mod lives;
 mod stage;
 mod support;
 mod terminal;
