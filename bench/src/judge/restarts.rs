@@ -15,14 +15,14 @@ const PLACES: u64 = 60;
 const MOST: u64 = 100_000;
 
 /// What the kubelet's restarts came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
     /// How often the kubelet started the target again.
     pub restarts: u64,
-    /// When it first decided to, in seconds since the start of the cell; `null` when it never did.
-    pub first_at_s: Option<f64>,
+    /// When it first decided to, in nanoseconds since the start of the cell; `null` when it never did.
+    pub first_at_ns: Option<u64>,
     /// Restarts an hour, if it goes on as in this cell but with the kubelet's own back-off (10 s doubling to 300 s); `null` when it
     /// never restarted, or has come to rest.
     pub per_hour: Option<u64>,
@@ -31,21 +31,21 @@ pub struct Restarts {
     pub settles: Option<bool>,
     /// Why that is said.
     pub because: String,
-    /// How long each life was in service before its end was decided, and the pause before it, in seconds.
+    /// How long each life was in service before its end was decided, and the pause before it.
     pub lives: Vec<LifeReport>,
     /// A picture of it: `=` asked and well, `x` a probe failed, `-` nobody asks yet, `.` nothing listens.
     pub time_line: String,
 }
 
 /// One life of the target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LifeReport {
-    /// From the end of the one before to the start of this one; 0 for the first.
-    pub paused_s: f64,
-    /// From its listening to the decision that ended it, or to the end of the cell.
-    pub lived_s: f64,
+    /// From the end of the one before to the start of this one, in nanoseconds; 0 for the first.
+    pub paused_ns: u64,
+    /// From its listening to the decision that ended it, or to the end of the cell, in nanoseconds.
+    pub lived_ns: u64,
     /// What ended it; `null` for one that stood at the end.
     pub ended_by: Option<LifeEndWhy>,
     /// Whether it outlived its grace and was killed.
@@ -63,7 +63,7 @@ pub(crate) fn of(record: &Record) -> Option<Restarts> {
     let mean_ns = ended.iter().map(|life| lived_ns(life, record.duration_ns)).sum::<u64>() / (ended.len() as u64).max(1);
     Some(Restarts {
         restarts,
-        first_at_s: ended.first().and_then(|life| life.end.as_ref()).map(|end| seconds(end.decided_ns)),
+        first_at_ns: ended.first().and_then(|life| life.end.as_ref()).map(|end| end.decided_ns),
         per_hour: (!ended.is_empty() && settles != Some(true)).then(|| per_hour(mean_ns)),
         settles,
         because,
@@ -85,8 +85,8 @@ fn lived_ns(life: &Life, end_ns: u64) -> u64 {
 fn report(record: &Record, at: usize, life: &Life) -> LifeReport {
     let before = at.checked_sub(1).and_then(|at| record.lives.get(at)).and_then(|life| life.end.as_ref()?.gone_ns);
     LifeReport {
-        paused_s: before.map_or(0.0, |gone_ns| seconds(life.started_ns.saturating_sub(gone_ns))),
-        lived_s: seconds(lived_ns(life, record.duration_ns)),
+        paused_ns: before.map_or(0, |gone_ns| life.started_ns.saturating_sub(gone_ns)),
+        lived_ns: lived_ns(life, record.duration_ns),
         ended_by: life.end.as_ref().map(|end| end.why),
         killed: life.end.as_ref().is_some_and(|end| end.killed),
     }
@@ -165,15 +165,10 @@ fn time_line(record: &Record) -> String {
     (0..PLACES).map(place).collect()
 }
 
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}
-
 /// The lines of a report: what came of it, and the picture.
 pub(crate) fn lines(restarts: &Restarts) -> Vec<String> {
-    let Restarts { restarts: number, first_at_s, per_hour, settles, because, lives, time_line } = restarts;
-    let short = |s: &f64| short_time((s * 1e9) as u64);
-    let first = first_at_s.map(|s| format!(", the first after {s:.1} s")).unwrap_or_default();
+    let Restarts { restarts: number, first_at_ns, per_hour, settles, because, lives, time_line } = restarts;
+    let first = first_at_ns.map(|ns| format!(", the first after {}", time(ns))).unwrap_or_default();
     let hour = match (per_hour, settles) {
         (Some(n), Some(false)) => format!("; with the kubelet's own back-off that is {n} an hour"),
         _ => String::new(),
@@ -186,8 +181,8 @@ pub(crate) fn lines(restarts: &Restarts) -> Vec<String> {
     let mut lines = vec![format!("{}{first}; {rest}: {because}{hour}", counted(*number, "restart"))];
     lines.push(time_line.clone());
     if lives.len() > 1 {
-        let lived: Vec<String> = lives.iter().map(|life| short(&life.lived_s)).collect();
-        let paused: Vec<String> = lives.iter().skip(1).map(|life| short(&life.paused_s)).collect();
+        let lived: Vec<String> = lives.iter().map(|life| short_time(life.lived_ns)).collect();
+        let paused: Vec<String> = lives.iter().skip(1).map(|life| short_time(life.paused_ns)).collect();
         lines.push(format!("lived {}; paused {}", listed(&lived), listed(&paused)));
     }
     lines
@@ -252,7 +247,7 @@ mod tests {
         for (lives, end, restarts, settles) in table {
             let told = of(&record(&lives, end)).unwrap();
             assert_eq!((told.restarts, told.settles), (restarts, settles), "{lives:?} to {end}: {}", told.because);
-            assert_eq!(told.first_at_s.is_some(), lives[0].1.is_some());
+            assert_eq!(told.first_at_ns.is_some(), lives[0].1.is_some());
         }
         assert!(of(&healthy()).is_none(), "nobody restarts a target whose scenario does not say so");
     }

@@ -154,7 +154,7 @@ impl<'a> View<'a> {
             Turn::Set { knob, .. } if knob.strip_prefix("sysctl.") == Some(name) => turned.given.as_ref()?.parse().ok(),
             _ => None,
         };
-        self.record.turned.iter().filter(done).filter_map(set).last().or_else(|| self.sysctl(name))
+        self.record.turned.iter().rev().filter(done).find_map(set).or_else(|| self.sysctl(name))
     }
 
     /// The backlog that the program had asked for at an instant: a new configuration is asked for with the next `listen(2)`.
