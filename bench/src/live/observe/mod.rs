@@ -91,9 +91,17 @@ impl Observer {
         let new = Watched::open(&self.proc_root, role, shard, pid);
         let same = |old: &&mut Watched| (old.evidence.role, old.evidence.shard) == (role, shard);
         match self.processes.iter_mut().find(same) {
-            Some(old) => old.succeeded_by(new),
+            Some(old) => {
+                old.succeeded_by(new);
+                self.look_again();
+            }
             None => self.processes.push(new),
         }
+    }
+
+    /// Reads everything of every process in the next round: something was changed, such as a limit.
+    pub fn look_again(&mut self) {
+        self.rest.forgive();
     }
 
     /// Watches the throttling of the control group whose processor time the target uses, by its folder, from the next round on.

@@ -98,6 +98,7 @@ fn watch(mut observer: Observer, every: Duration, client: Option<ClientSide>, mu
                     Hand::Shell { nofile, pids } => turn::shell(pids, *nofile),
                     Hand::Relisten { pids, ports, backlog } => turn::relisten(pids, ports, *backlog),
                 };
+                observer.look_again();
                 say(&Said::Turned { number, at_ns: monotonic_ns(), given });
             }
             // Said to others only.
