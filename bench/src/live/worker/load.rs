@@ -63,7 +63,14 @@ fn wait_for_turn(orders: &mut Orders) -> Turn {
             Some(Tell::Open) if !enough => return Turn::Opens,
             Some(Tell::Enough) => enough = true,
             Some(Tell::Stop) => return Turn::TooLate,
-            Some(Tell::Open | Tell::Start { .. } | Tell::Watch { .. }) => {}
+            Some(
+                Tell::Open
+                | Tell::Start { .. }
+                | Tell::Watch { .. }
+                | Tell::Begin { .. }
+                | Tell::Hold
+                | Tell::Turn { .. },
+            ) => {}
             None => return Turn::Abandoned,
         }
     }
