@@ -77,10 +77,9 @@ impl Outcome {
         self.held_max = self.held_max.max(next.held_max);
         self.health_answers += next.health_answers;
         self.other_answers += next.other_answers;
-        for (all, more) in [
-            (&mut self.accept_errors, &next.accept_errors),
-            (&mut self.extra_fd_errors, &next.extra_fd_errors),
-        ] {
+        for (all, more) in
+            [(&mut self.accept_errors, &next.accept_errors), (&mut self.extra_fd_errors, &next.extra_fd_errors)]
+        {
             for (name, count) in more {
                 *all.entry(name.clone()).or_default() += count;
             }

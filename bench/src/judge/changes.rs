@@ -79,13 +79,16 @@ fn effect(record: &Record, groups: &[&[Turned]], next: Option<&Turned>) -> Optio
     let end_ns = next.map_or(record.duration_ns, |turned| turned.due_ns);
     let mut stages = vec![(stage_of(first), at_ns)];
     // What could not be done is no stage: the one before it goes on.
-    stages.extend(others.iter().filter_map(|group| Some((stage_of(group), group.iter().filter_map(|t| t.done_ns).max()?))));
+    stages.extend(
+        others.iter().filter_map(|group| Some((stage_of(group), group.iter().filter_map(|t| t.done_ns).max()?))),
+    );
     for (index, &(stage, from_ns)) in stages.iter().enumerate() {
         let later = others.get(index).and_then(|group| group.first()).map(|turned| turned.due_ns);
         let to_ns = later.unwrap_or(end_ns).min(end_ns);
         if state(&record.probe.samples, from_ns, to_ns) == Some(!before) {
             effect.took = Some(stage);
-            effect.after_ns = turning(&record.probe.samples, from_ns, to_ns, !before).map(|t| t.saturating_sub(from_ns));
+            effect.after_ns =
+                turning(&record.probe.samples, from_ns, to_ns, !before).map(|t| t.saturating_sub(from_ns));
             break;
         }
     }
@@ -140,14 +143,17 @@ fn words(effect: &Effect, before: bool, listened: bool) -> String {
         ),
         Some(Took::AtStart) => {
             let listen = if listened { "listen() was called again and " } else { "" };
-            format!("took effect at start: still {was} until {listen}a new process was started, and {became} {after} later")
+            format!(
+                "took effect at start: still {was} until {listen}a new process was started, and {became} {after} later"
+            )
         }
         Some(Took::Never) => {
             let listen = if listened { "neither listen() nor" } else { "not even" };
             format!("took effect never: {listen} a new process changed that the health check was {was}")
         }
         Some(Took::NotYet) => {
-            let listen = if listened { "not even when listen() was called again" } else { "nobody listened or started again" };
+            let listen =
+                if listened { "not even when listen() was called again" } else { "nobody listened or started again" };
             format!("did nothing: the health check stayed {was}, {listen}")
         }
         None => String::new(),

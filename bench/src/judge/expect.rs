@@ -94,7 +94,8 @@ fn in_time(expectation: &Expectation, cell: &CellReport, mismatch: &mut impl FnM
             mismatch(format!("took {took}"), format!("{got} (block {block})"));
         }
         let restarts = verdict.restarts.as_ref();
-        if let Some(wanted) = expectation.restarts.filter(|wanted| !restarts.is_some_and(|r| wanted.holds(r.restarts))) {
+        if let Some(wanted) = expectation.restarts.filter(|wanted| !restarts.is_some_and(|r| wanted.holds(r.restarts)))
+        {
             let got = restarts.map_or_else(|| "none was counted".into(), |r| r.restarts.to_string());
             mismatch(format!("restarts {wanted}"), format!("{got} (block {block})"));
         }

@@ -60,7 +60,8 @@ pub(crate) fn of(record: &Record) -> Option<Restarts> {
     let ended: Vec<&Life> = lives.iter().filter(|life| by_the_kubelet(life)).collect();
     let restarts = lives.windows(2).filter(|pair| pair.first().is_some_and(by_the_kubelet)).count() as u64;
     let (settles, because) = settles(record, &ended);
-    let mean_ns = ended.iter().map(|life| lived_ns(life, record.duration_ns)).sum::<u64>() / (ended.len() as u64).max(1);
+    let mean_ns =
+        ended.iter().map(|life| lived_ns(life, record.duration_ns)).sum::<u64>() / (ended.len() as u64).max(1);
     Some(Restarts {
         restarts,
         first_at_ns: ended.first().and_then(|life| life.end.as_ref()).map(|end| end.decided_ns),

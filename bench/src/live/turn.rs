@@ -70,7 +70,9 @@ pub(super) fn relisten(pids: &[u32], ports: &[u16], backlog: u32) -> Result<Stri
             }
             let socket = copy(pid, number).map_err(|errno| Failed {
                 what: format!("cannot take a copy of descriptor {number} of process {pid}: {errno}"),
-                hint: Some("pidfd_getfd(2) needs the right to trace the process (ptrace_scope, CAP_SYS_PTRACE)".to_owned()),
+                hint: Some(
+                    "pidfd_getfd(2) needs the right to trace the process (ptrace_scope, CAP_SYS_PTRACE)".to_owned(),
+                ),
                 machine: true,
             })?;
             listen(&socket, length).map_err(|errno| refused("listen again", &errno.into()))?;
@@ -81,7 +83,8 @@ pub(super) fn relisten(pids: &[u32], ports: &[u16], backlog: u32) -> Result<Stri
         return Err(Failed { what: "the target has no socket that listens".to_owned(), hint: None, machine: false });
     }
     let after = listeners(ports)?;
-    let limits: BTreeSet<u32> = after.iter().filter(|(inode, _)| done.contains(inode)).map(|(_, limit)| *limit).collect();
+    let limits: BTreeSet<u32> =
+        after.iter().filter(|(inode, _)| done.contains(inode)).map(|(_, limit)| *limit).collect();
     let limits: Vec<String> = limits.iter().map(u32::to_string).collect();
     Ok(format!("a limit of {} for a backlog of {backlog}", limits.join(" and ")))
 }

@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn how_many_is_a_number_or_a_range_with_both_ends() {
         let holds = |text: &str| (0..6).filter(|&n| HowMany::parse(text).unwrap().holds(n)).collect::<Vec<u64>>();
-        assert_eq!((holds("2"), holds("1..3"), holds("4.."), holds("0..0")), (vec![2], vec![1, 2, 3], vec![4, 5], vec![0]));
+        assert_eq!(
+            (holds("2"), holds("1..3"), holds("4.."), holds("0..0")),
+            (vec![2], vec![1, 2, 3], vec![4, 5], vec![0])
+        );
         for bad in ["", "..", "..3", "3..1", "-1", "one", "1..2..3"] {
             assert_eq!(HowMany::parse(bad), None, "{bad}");
         }

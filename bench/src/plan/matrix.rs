@@ -70,7 +70,11 @@ fn fits_the_machine(change: &Change, nofile_hard: u64) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::machine(
-        format!("[[change]] asks for a hard limit of {}, and that of this machine is {}", grouped(hard), grouped(nofile_hard)),
+        format!(
+            "[[change]] asks for a hard limit of {}, and that of this machine is {}",
+            grouped(hard),
+            grouped(nofile_hard)
+        ),
         "raise the limit (LimitNOFILE=, ulimit -Hn), or ask for less",
     )
     .about("ulimit.nofile"))
@@ -253,7 +257,8 @@ fn startup_failures(cell: &mut Cell, failures: u32) -> Result<(), String> {
     let liveness = &cell.probe;
     let restart = cell.restart.as_mut().ok_or("it goes with [restart]")?;
     let like = restart.startup.take().unwrap_or_else(|| liveness.clone());
-    restart.startup = (failures > 0).then_some(ProbeSetup { failure_threshold: failures, success_threshold: 1, ..like });
+    restart.startup =
+        (failures > 0).then_some(ProbeSetup { failure_threshold: failures, success_threshold: 1, ..like });
     Ok(())
 }
 

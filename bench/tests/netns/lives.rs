@@ -103,9 +103,15 @@ fn a_slow_start_is_killed_by_liveness_and_given_its_time_by_a_startup_probe() {
                 [load]\nconnections = 1\nramp = \"100ms\"\nhold = \"4s\"\n[probe]\nperiod = \"200ms\"\ntimeout = \"200ms\"\n\
                 [matrix.ulimit]\nnofile = [256]\n[restart]\npolicy = \"kubelet\"\nback-off = \"100ms\"\nback-off-cap = \"200ms\"\n";
     let looping = Run::of(text, &[]).record();
-    assert!(looping.lives.len() >= 3 && looping.probe.samples.iter().all(|s| !s.outcome.passed()), "{:?}", looping.lives);
-    let cured = format!("{text}[restart.startup-probe]\nperiod = \"200ms\"\ntimeout = \"200ms\"\nfailure-threshold = 20\n\
-                         [restart.readiness-probe]\nperiod = \"200ms\"\ntimeout = \"200ms\"\n");
+    assert!(
+        looping.lives.len() >= 3 && looping.probe.samples.iter().all(|s| !s.outcome.passed()),
+        "{:?}",
+        looping.lives
+    );
+    let cured = format!(
+        "{text}[restart.startup-probe]\nperiod = \"200ms\"\ntimeout = \"200ms\"\nfailure-threshold = 20\n\
+                         [restart.readiness-probe]\nperiod = \"200ms\"\ntimeout = \"200ms\"\n"
+    );
     let record = Run::of(&cured, &[]).record();
     let [life] = &record.lives[..] else { panic!("{:?}", record.lives) };
     let up_ns = life.up_ns.expect("it came up");

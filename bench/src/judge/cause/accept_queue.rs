@@ -199,7 +199,8 @@ fn proof(view: &View<'_>, queue: &Queue<'_>, absorbable: &[Wait], overflows: Opt
 fn bound_by(view: &View<'_>, queue: &Queue<'_>) -> ProofLine {
     let then_ns = view.last_failure_ns();
     let asked = view.backlog_asked_at(then_ns);
-    let somaxconn = view.sysctl_at("net.core.somaxconn", then_ns).map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let somaxconn =
+        view.sysctl_at("net.core.somaxconn", then_ns).map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let text = match why(view, queue) {
         Some(Why::AppBacklog) => "the program asks listen(2) for no more",
         Some(Why::SomaxconnClamp) => "the program asked for more, and net.core.somaxconn cut it down",

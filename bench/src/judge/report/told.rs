@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use super::super::cause::ProofLine;
-use super::super::{breakers, changes, restarts};
 use super::super::cure::{Cure, Place, PlaceKind, felt};
 use super::super::knobs::KnobChange;
 use super::super::notes::NOT_READ_WITH_COOKIES;
 use super::super::tuning::{Paste, Ranked, Tuning};
 use super::super::verdict::{Undecided, Verdict};
 use super::super::words::{counted, listed};
+use super::super::{breakers, changes, restarts};
 use super::{CellReport, Report, talk};
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 use crate::plan::knob::lookup;

@@ -79,6 +79,10 @@ impl World {
                 stopped_rising_at_ns: None,
             },
             probe: ProbeRecord { plan: probe_plan(), samples },
+            turned: Vec::new(),
+            lives: Vec::new(),
+            startup: None,
+            readiness: None,
             evidence: Evidence {
                 server: NamespaceEvidence {
                     counters: counters.into_iter().map(|(name, s)| (name.to_owned(), s)).collect(),
@@ -194,6 +198,8 @@ impl World {
                 nofile: None,
                 port: None,
             },
+            changes: Vec::new(),
+            restart: None,
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::live::message::{Failed, Hand, Order, Tell};
 use crate::plan::cell::Cell;
 use crate::plan::change::{Change, Turn};
 use crate::plan::knob::parse_nofile;
-use crate::plan::topology::{self, Layout};
 use crate::plan::matrix;
+use crate::plan::topology::{self, Layout};
 
 /// The changes of a cell.
 #[derive(Debug)]
@@ -43,7 +43,13 @@ impl Stage<'_> {
             let Some(change) = self.changing.pending.pop_front() else { return Ok(()) };
             let number = self.gathered.turned.len();
             let due_ns = due_ns(&change);
-            self.gathered.turned.push(Turned { what: change.what.clone(), due_ns, done_ns: None, given: None, error: None });
+            self.gathered.turned.push(Turned {
+                what: change.what.clone(),
+                due_ns,
+                done_ns: None,
+                given: None,
+                error: None,
+            });
             self.begin_turn(number, &change.what, layout, now_ns)?;
         }
         Ok(())

@@ -136,8 +136,9 @@ fn goes_with(section: &Section<'_>, line: &Expectation, with: &With<'_>) -> Resu
     }
     for key in ["restarts", "settles"] {
         if section.value(key).is_some() && !with.restart {
-            return Err(at(key, "nobody restarts the target in this scenario")
-                .hint("write [restart] policy = \"kubelet\""));
+            return Err(
+                at(key, "nobody restarts the target in this scenario").hint("write [restart] policy = \"kubelet\"")
+            );
         }
     }
     Ok(())

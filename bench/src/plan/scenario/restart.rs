@@ -49,7 +49,11 @@ pub(super) fn read(
     if back_off > back_off_cap {
         return Err(section
             .required("back-off-cap")?
-            .error(format!("the first pause of {} is longer than the longest of {}", time(back_off), time(back_off_cap)))
+            .error(format!(
+                "the first pause of {} is longer than the longest of {}",
+                time(back_off),
+                time(back_off_cap)
+            ))
             .hint("raise `restart.back-off-cap`, or lower `restart.back-off`"));
     }
     let grace = section.duration("grace", Duration::ZERO..=LONGEST, GRACE)?;

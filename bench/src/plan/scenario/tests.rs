@@ -148,14 +148,30 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("a change of nothing", "[[change]]\nat = \"1s\"", "this change does nothing"),
     ("a change of two things", "[[change]]\nat = \"1s\"\nrelisten = true\nrestart = true", "a change does one thing"),
-    ("a change after the end", "[[change]]\nat = \"63s\"\nrestart = true", "is not before the end of the cell, after 1m 3s"),
+    (
+        "a change after the end",
+        "[[change]]\nat = \"63s\"\nrestart = true",
+        "is not before the end of the cell, after 1m 3s",
+    ),
     ("a change without an instant", "[[change]]\nrestart = true", "`change.at` is missing"),
     ("a change that is none", "[[change]]\nat = \"1s\"\nrestart = false", "it can only be true"),
-    ("a change of the load", "[[change]]\nat = \"1s\"\nset = { load.connections = 5 }", "`load.connections` cannot be changed"),
+    (
+        "a change of the load",
+        "[[change]]\nat = \"1s\"\nset = { load.connections = 5 }",
+        "`load.connections` cannot be changed",
+    ),
     ("a change of a quota", "[[change]]\nat = \"1s\"\nset = { target.cpu = 5 }", "`target.cpu` cannot be changed"),
     ("a change of the host", "[[change]]\nat = \"1s\"\nset = { sysctl.\"fs.file-max\" = 5 }", "host-wide"),
-    ("a sysctl of the unit", "[[change]]\nat = \"1s\"\nnext-start = { sysctl.\"net.core.somaxconn\" = 5 }", "is nothing that a program is started with"),
-    ("a sysctl in a shell", "[[change]]\nat = \"1s\"\nelsewhere = { sysctl.\"net.core.somaxconn\" = 5 }", "has nothing to do with a shell"),
+    (
+        "a sysctl of the unit",
+        "[[change]]\nat = \"1s\"\nnext-start = { sysctl.\"net.core.somaxconn\" = 5 }",
+        "is nothing that a program is started with",
+    ),
+    (
+        "a sysctl in a shell",
+        "[[change]]\nat = \"1s\"\nelsewhere = { sysctl.\"net.core.somaxconn\" = 5 }",
+        "has nothing to do with a shell",
+    ),
     (
         "a sysctl where nothing is written",
         "topology.sandbox = \"host\"\n[[change]]\nat = \"1s\"\nset = { sysctl.\"net.core.somaxconn\" = 5 }",
@@ -163,7 +179,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("a restart without a policy", "[restart]", "`restart.policy` is missing"),
     ("a restart by nobody", "[restart]\npolicy = \"systemd\"", "`restart.policy` cannot be \"systemd\""),
-    ("a cap below the base", "[restart]\npolicy = \"kubelet\"\nback-off = \"20s\"\nback-off-cap = \"10s\"", "is longer than the longest of 10s"),
+    (
+        "a cap below the base",
+        "[restart]\npolicy = \"kubelet\"\nback-off = \"20s\"\nback-off-cap = \"10s\"",
+        "is longer than the longest of 10s",
+    ),
     (
         "a startup probe that asks twice",
         "[restart]\npolicy = \"kubelet\"\n[restart.startup-probe]\nsuccess-threshold = 2",
