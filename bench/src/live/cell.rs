@@ -28,6 +28,7 @@ use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
 mod error;
+mod inside;
 mod rising;
 
 pub use error::CellError;
@@ -248,9 +249,8 @@ impl<'a> Stage<'a> {
             self.add(Role::Load, shard, &order)?;
         }
         self.turns = Some(Turns::new(&layout.load, machine::cpus()));
-        let until = Some(cell.duration());
-        let (place, nofile, plan) = (client, cell.probe.nofile, layout.probe.clone());
-        self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
+        let order = inside::probe(cell, &layout.probe, (server, client), self.group.as_ref());
+        self.add(Role::Probe, 0, &order)?;
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {
             match self.hear(Role::Target)? {

@@ -62,11 +62,22 @@ pub enum Order {
         place: Option<Place>,
         /// Its own soft descriptor limit, at least the ten or so that the worker itself needs; `None` for as many as it may have.
         nofile: Option<u64>,
+        /// Where a command is run that is the probe; `None` for a probe that is none.
+        container: Option<Container>,
         /// The probe.
         plan: ProbePlan,
         /// No probe is begun at or after this age of the cell; `None` for no end.
         until: Option<Duration>,
     },
+}
+
+/// What a command finds that is run in the target's container.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Container {
+    /// The control group of the target, by its folder.
+    pub cgroup: Option<PathBuf>,
+    /// The target's descriptor limits, each command having descriptors of its own; `None` for those that brimful itself has.
+    pub nofile: Option<Nofile>,
 }
 
 /// What a sandbox is to be made of.

@@ -36,7 +36,9 @@ pub fn main(arguments: &[String]) -> u8 {
             target::run(place.as_ref(), &born, plan, orders)
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
-        Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
+        Some(Order::Probe { place, nofile, container, plan, until }) => {
+            probe::run(place.as_ref(), nofile, container.as_ref(), &plan, until, orders)
+        }
     };
     match done {
         Ok(()) => 0,

@@ -8,24 +8,37 @@ use brimful_loadgen::probe::{self, ProbePlan};
 use brimful_target::limits::{self, Nofile};
 use tokio::sync::oneshot;
 
-use super::super::message::{Failed, Place, Said, chain};
+use super::super::cgroup;
+use super::super::message::{Container, Failed, Place, Said, chain};
 use super::super::namespace;
 use super::orders::{Orders, say};
 
 pub(super) fn run(
     place: Option<&Place>,
     nofile: Option<u64>,
+    container: Option<&Container>,
     plan: &ProbePlan,
     until: Option<Duration>,
     mut orders: Orders,
 ) -> Result<(), Failed> {
+    // First of all, as for the target: in a user namespace the group's files would belong to somebody else.
+    if let Some(group) = container.and_then(|container| container.cgroup.as_deref()) {
+        cgroup::enter(group)?;
+    }
     if let Some(place) = place {
         namespace::enter(place)?;
     }
-    let raised = limits::raise_nofile().map_err(super::os("raise the probe's own descriptor limit"))?;
+    let raised = match container {
+        // What a command is born with is what this process has.
+        Some(_) => limits::nofile().map_err(super::os("read the probe's own descriptor limit"))?,
+        None => limits::raise_nofile().map_err(super::os("raise the probe's own descriptor limit"))?,
+    };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(super::os("start a runtime"))?;
     // The runtime has its descriptors by now: what is short is what a probe opens.
+    if let Some(want) = container.and_then(|container| container.nofile) {
+        give_limit(want)?;
+    }
     if let Some(soft) = nofile {
         give_limit(Nofile { soft, hard: raised.hard })?;
     }

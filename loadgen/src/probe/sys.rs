@@ -1,0 +1,25 @@
+//! The one call before a command of an exec probe begins that no crate wraps.
+#![expect(
+    unsafe_code,
+    reason = "what runs between fork and exec is handed over by an unsafe method of the standard library"
+)]
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+
+/// Has the command killed when the thread that starts it ends, as every process of brimful is. It survives `execve`, except into a
+/// program that gains privileges (`PR_SET_PDEATHSIG`, prctl(2)).
+pub(super) fn dies_with_its_parent(command: &mut Command) {
+    let parent: Pid = getpid();
+    let bind = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // A parent that died before that call sends nothing.
+        if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+    };
+    // SAFETY: between fork and exec only what is async-signal-safe may be called. These are two system calls, and an error made of a
+    // number alone: nothing is allocated and no lock is taken.
+    unsafe { command.pre_exec(bind) };
+}
