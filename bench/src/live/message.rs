@@ -146,6 +146,8 @@ pub enum Tell {
         /// Whether the worker only keeps a command, and what it has started is meant.
         tree: bool,
     },
+    /// To the sandbox: take the base line now, from which every counter is counted, and say so ([`Said::BaseLine`]).
+    BaseLine,
     /// To a shard of the load that waits for it: your turn to open has come.
     Open,
     /// To the load: open no more connections, and go on with those there are.
@@ -175,6 +177,8 @@ pub enum Said {
     },
     /// The worker has entered its place and waits for the start.
     Waiting,
+    /// The base line is taken: what is counted from now on is the cell's.
+    BaseLine,
     /// How the load stands.
     Point(LoadPoint),
     /// A probe ended.

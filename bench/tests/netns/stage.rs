@@ -292,6 +292,8 @@ impl Stage {
         for actor in [&target, &load, &probe] {
             actor.hear(ready).unwrap_or_else(|failed| panic!("{}: {failed}", role_name(actor.role)));
         }
+        self.sandbox.tell(&Tell::BaseLine);
+        self.sandbox.hear(|said| matches!(said, Said::BaseLine).then_some(())).expect("a base line");
         let start = Tell::Start { t0_ns: monotonic_ns() + 4_000_000 };
         for actor in [&mut self.sandbox, &mut target, &mut load, &mut probe] {
             actor.tell(&start);

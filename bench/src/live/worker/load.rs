@@ -73,7 +73,7 @@ fn wait_for_turn(orders: &mut Orders) -> Turn {
             Some(Tell::Open) if !enough => return Turn::Opens,
             Some(Tell::Enough) => enough = true,
             Some(Tell::Stop) => return Turn::TooLate,
-            Some(Tell::Open | Tell::Start { .. } | Tell::Watch { .. }) => {}
+            Some(Tell::Open | Tell::Start { .. } | Tell::Watch { .. } | Tell::BaseLine) => {}
             None => return Turn::Abandoned,
         }
     }

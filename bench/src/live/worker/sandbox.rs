@@ -82,10 +82,12 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
             Next::Over => return,
             Next::Tell(Tell::Watch { role, shard, pid, tree: false }) => observer.watch(role, shard, pid),
             Next::Tell(Tell::Watch { role, shard, pid, tree: true }) => observer.watch_tree(role, shard, pid),
+            Next::Tell(Tell::BaseLine) => {
+                observer.sample(0);
+                say(&Said::BaseLine);
+            }
             Next::Tell(Tell::Start { t0_ns }) => {
                 start = Some((t0_ns, cpu_ns(ClockId::ProcessCPUTime)));
-                // The base line, before the first connection; the start instant is still to come.
-                observer.sample(0);
                 rounds = 1;
             }
             Next::Tell(Tell::Stop) => break,
