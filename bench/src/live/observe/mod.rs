@@ -18,7 +18,7 @@ pub use budget::Budget;
 pub use side::{Side, SideName};
 
 use host::Host;
-use process::{Units, Watched};
+use process::{Round, Units, Watched};
 use rustix::time::{ClockId, clock_gettime};
 use tree::Tree;
 
@@ -31,6 +31,8 @@ const STATES_SHARE: u64 = 300;
 /// What is read of every process besides its descriptors, of all together, may take a 500th of a core: six of them are read in every
 /// round, a hundred each second or two.
 const PROCESSES_SHARE: u64 = 500;
+/// Asking descriptors what they are, of one process after the other, may take another 500th.
+const KINDS_SHARE: u64 = 500;
 
 /// What one round saw, for the live view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,9 @@ pub struct Observer {
     units: Units,
     states: Budget,
     rest: Budget,
+    kinds: Budget,
+    /// Whose descriptors are asked next.
+    next_kinds: usize,
     alarms: Option<u64>,
     buffer: Vec<u8>,
 }
@@ -84,6 +89,8 @@ impl Observer {
             units: Units::of_this_machine(),
             states: Budget::one_in(STATES_SHARE),
             rest: Budget::one_in(PROCESSES_SHARE),
+            kinds: Budget::one_in(KINDS_SHARE),
+            next_kinds: 0,
             alarms: None,
             buffer: Vec::new(),
         }
@@ -116,13 +123,16 @@ impl Observer {
         }
         let whole = self.rest.allows(at_ns, false);
         let begun = cpu_ns(ClockId::ThreadCPUTime);
+        let processes = u64::try_from(self.processes.len()).unwrap_or(u64::MAX);
+        let round = Round { at_ns, whole, processes, units: self.units };
         for process in &mut self.processes {
-            process.sample(at_ns, whole, self.units, &mut self.buffer);
+            process.sample(&round, &mut self.buffer);
         }
         if whole {
             // Processor time, not time on the clock: on a starved machine, where a process's waiting is the evidence, a round takes long and costs little.
             self.rest.spend(at_ns, cpu_ns(ClockId::ThreadCPUTime).saturating_sub(begun));
         }
+        self.sample_kinds(at_ns);
         self.host.sample(at_ns, &mut self.buffer);
         self.sample_states(at_ns);
         self.glance(at_ns)
@@ -133,8 +143,8 @@ impl Observer {
     pub fn sample_last(&mut self, at_ns: u64) -> Glance {
         self.states.forgive();
         self.rest.forgive();
+        self.kinds.forgive();
         self.host.forgive();
-        self.processes.iter_mut().for_each(Watched::forgive);
         for side in std::iter::once(&mut self.server).chain(&mut self.client) {
             side.forgive();
         }
@@ -152,6 +162,21 @@ impl Observer {
         self.trees.into_iter().for_each(|tree| tree.finish(&mut sources));
         let host = self.host.finish(&mut sources);
         Evidence { server, client, processes, host, sources }
+    }
+
+    /// Asks one process after the other what its descriptors are, each at most once, for as long as the budget allows.
+    fn sample_kinds(&mut self, at_ns: u64) {
+        for _ in 0..self.processes.len() {
+            if !self.kinds.allows(at_ns, false) {
+                return;
+            }
+            self.next_kinds = (self.next_kinds + 1) % self.processes.len();
+            if let Some(cost_ns) =
+                self.processes.get_mut(self.next_kinds).and_then(|process| process.sample_kinds(at_ns))
+            {
+                self.kinds.spend(at_ns, cost_ns);
+            }
+        }
     }
 
     /// Dumps connections by state when the budget allows, and sooner when connections were turned away since the last one.

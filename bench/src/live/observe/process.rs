@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rlimit::Resource;
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat, readlinkat};
@@ -10,7 +11,7 @@ use thiserror::Error;
 
 use super::budget::Budget;
 use super::file::{FileError, ProcFile, is_gone};
-use super::meter::{Meter, merge};
+use super::meter::{Meter, merge, nanoseconds};
 use crate::evidence::proc::{self, Limits};
 use crate::evidence::record::{Member, ProcessEvidence, Role, Source};
 use crate::evidence::series::Series;
@@ -18,10 +19,7 @@ use crate::evidence::series::Series;
 /// What a descriptor of an inotify instance links to (`anon_inode_getfd` in `fs/notify/inotify/inotify_user.c`).
 const INOTIFY: &[u8] = b"anon_inode:inotify";
 
-/// Asking each descriptor what it is takes longer still: at most one per cent of a core again.
-const KINDS_SHARE: u64 = 100;
-
-/// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for each process.
+/// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for all processes together.
 const COUNTING_SHARE: u64 = 100;
 
 #[derive(Debug, Error)]
@@ -35,6 +33,10 @@ enum ProcessError {
 }
 
 impl ProcessError {
+    fn descriptors(pid: u32, path: &Path, errno: rustix::io::Errno) -> Self {
+        Self::Folder { pid, path: path.join("fd"), source: errno.into() }
+    }
+
     fn is_gone(&self) -> bool {
         match self {
             Self::File { source, .. } => source.is_gone(),
@@ -57,7 +59,6 @@ pub(super) struct Watched {
     schedstat: Meter,
     inotify: Meter,
     counting: Budget,
-    kinds: Budget,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,18 @@ struct Files {
     /// For kernels that were built without it (`CONFIG_SCHED_INFO`).
     schedstat: Option<ProcFile>,
     statm: ProcFile,
+}
+
+/// What a round of readings is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    /// Nanoseconds since the start of the cell.
+    pub(super) at_ns: u64,
+    /// Whether everything is read, or descriptors only.
+    pub(super) whole: bool,
+    /// How many processes share what it may cost.
+    pub(super) processes: u64,
+    pub(super) units: Units,
 }
 
 /// What turns the kernel's units into ours.
@@ -112,7 +125,6 @@ impl Watched {
             schedstat: Meter::new("process.schedstat"),
             inotify: Meter::new("process.inotify"),
             counting: Budget::one_in(COUNTING_SHARE),
-            kinds: Budget::one_in(KINDS_SHARE),
             path,
         };
         match Files::open(pid, &watched.path) {
@@ -128,17 +140,27 @@ impl Watched {
     }
 
     /// One round: its descriptors, and everything else of it too when `whole`. The first reading that finds the process gone ends its series.
-    pub(super) fn sample(&mut self, at_ns: u64, whole: bool, units: Units, buffer: &mut Vec<u8>) {
+    pub(super) fn sample(&mut self, round: &Round, buffer: &mut Vec<u8>) {
         let Some(files) = self.files.take() else { return };
-        let rest = if whole { self.read_rest(&files, at_ns, units, buffer) } else { Some(()) };
-        if rest.and_then(|()| self.read_descriptors(&files, at_ns, buffer)).is_some() {
+        let rest = if round.whole { self.read_rest(&files, round, buffer) } else { Some(()) };
+        if rest.and_then(|()| self.read_descriptors(&files, round, buffer)).is_some() {
             self.files = Some(files);
         }
     }
 
-    /// Lets the next round ask what every descriptor is, whatever it costs.
-    pub(super) fn forgive(&mut self) {
-        self.kinds.forgive();
+    /// Asks each descriptor what it is, which takes as long as there are many. What it cost, in nanoseconds; `None` where nothing is asked of this
+    /// process, or nobody is there any more.
+    pub(super) fn sample_kinds(&mut self, at_ns: u64) -> Option<u64> {
+        let (files, series) = (self.files.as_ref()?, self.evidence.inotify.as_mut()?);
+        let (pid, path) = (self.evidence.pid, &self.path);
+        let begun = Instant::now();
+        let count = present(&mut self.inotify, || {
+            inotify_instances(files).map_err(|e| ProcessError::descriptors(pid, path, e))
+        });
+        if let Some(Some(count)) = count {
+            series.push(at_ns, count);
+        }
+        Some(nanoseconds(begun.elapsed()))
     }
 
     /// Whether the last round found it alive.
@@ -158,7 +180,8 @@ impl Watched {
     }
 
     /// `None` when the process is gone.
-    fn read_rest(&mut self, files: &Files, at_ns: u64, units: Units, buffer: &mut Vec<u8>) -> Option<()> {
+    fn read_rest(&mut self, files: &Files, round: &Round, buffer: &mut Vec<u8>) -> Option<()> {
+        let Round { at_ns, units, .. } = *round;
         let pid = self.evidence.pid;
         let file = |source| ProcessError::File { pid, source };
         let nonsense = |from: &ProcFile, source| file(from.nonsense(source));
@@ -197,34 +220,23 @@ impl Watched {
     }
 
     /// `None` when the process is gone.
-    fn read_descriptors(&mut self, files: &Files, at_ns: u64, buffer: &mut Vec<u8>) -> Option<()> {
-        let (pid, path) = (self.evidence.pid, &self.path);
-        if self.counting.allows(at_ns, false) {
-            let folder =
-                |source: rustix::io::Errno| ProcessError::Folder { pid, path: path.join("fd"), source: source.into() };
-            let begun = std::time::Instant::now();
-            let count = present(&mut self.descriptors, || match told(files).map_err(folder)? {
-                Some(count) => Ok((count, false)),
-                // It has none, or the kernel does not tell their number: one that has ended has none either.
-                None => {
-                    running(files, pid, buffer).and_then(|_| Ok((count_entries(&files.folder).map_err(folder)?, true)))
-                }
-            })?;
-            if let Some((count, counted_one_by_one)) = count {
-                self.evidence.descriptors.push(at_ns, count);
-                if counted_one_by_one {
-                    self.counting.spend(at_ns, super::meter::nanoseconds(begun.elapsed()));
-                }
-            }
+    fn read_descriptors(&mut self, files: &Files, round: &Round, buffer: &mut Vec<u8>) -> Option<()> {
+        let (pid, path, at_ns) = (self.evidence.pid, &self.path, round.at_ns);
+        if !self.counting.allows(at_ns, false) {
+            return Some(());
         }
-        if let Some(series) = self.evidence.inotify.as_mut().filter(|_| self.kinds.allows(at_ns, false)) {
-            let folder =
-                |source: rustix::io::Errno| ProcessError::Folder { pid, path: path.join("fd"), source: source.into() };
-            let begun = std::time::Instant::now();
-            if let Some(count) = present(&mut self.inotify, || inotify_instances(files).map_err(folder))? {
-                series.push(at_ns, count);
+        let folder = |errno| ProcessError::descriptors(pid, path, errno);
+        let begun = Instant::now();
+        let count = present(&mut self.descriptors, || match told(files).map_err(folder)? {
+            Some(count) => Ok((count, false)),
+            // It has none, or the kernel does not tell their number: one that has ended has none either.
+            None => running(files, pid, buffer).and_then(|_| Ok((count_entries(&files.folder).map_err(folder)?, true))),
+        })?;
+        if let Some((count, counted_one_by_one)) = count {
+            self.evidence.descriptors.push(at_ns, count);
+            if counted_one_by_one {
+                self.counting.spend(at_ns, nanoseconds(begun.elapsed()).saturating_mul(round.processes));
             }
-            self.kinds.spend(at_ns, super::meter::nanoseconds(begun.elapsed()));
         }
         Some(())
     }
@@ -339,6 +351,11 @@ mod tests {
     use super::*;
 
     const UNITS: Units = Units { page_bytes: 4096, tick_ns: 10_000_000 };
+
+    fn round(at_ns: u64, whole: bool) -> Round {
+        Round { at_ns, whole, processes: 1, units: UNITS }
+    }
+
     /// Above the largest number that a process may have (`PID_MAX_LIMIT`), so that no real one is asked.
     const NOBODY: u32 = 5_000_000;
 
@@ -362,16 +379,16 @@ mod tests {
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
         let mut watched = Watched::open(root.path(), Role::Target, 2, NOBODY, None);
-        watched.sample(10, true, UNITS, &mut buffer);
+        watched.sample(&round(10, true), &mut buffer);
+        assert!(watched.sample_kinds(10).is_some());
         fake(root.path(), 'R', 5);
-        watched.sample(20, true, UNITS, &mut buffer);
+        watched.sample(&round(20, true), &mut buffer);
         let mut sources = Vec::new();
         let seen = watched.finish(&mut sources);
         assert_eq!((seen.role, seen.shard, seen.pid), (Role::Target, 2, NOBODY));
         assert_eq!(seen.cpu_ns.points, [(10, 50_000_000), (20, 70_000_000)]);
         assert_eq!((seen.rss_bytes.last, seen.runqueue_wait_ns.last), (50 * 4096, 33));
         assert_eq!((seen.nofile_soft.last, seen.nofile_hard.last), (1024, 20_000));
-        // What each descriptor is was asked once: the budget of that is small.
         assert_eq!(sources.iter().map(|s| s.reads).collect::<Vec<_>>(), [2, 2, 2, 2, 2, 1]);
         assert_eq!(seen.inotify.map(|series| series.last), Some(0), "plain files link to nothing");
         assert!(sources.iter().all(|s| s.unavailable_because.is_none()));
@@ -391,10 +408,10 @@ mod tests {
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
         let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY, None);
-        watched.sample(10, true, UNITS, &mut buffer);
+        watched.sample(&round(10, true), &mut buffer);
         fake(root.path(), 'Z', 9);
         for at in [20, 30] {
-            watched.sample(at, true, UNITS, &mut buffer);
+            watched.sample(&round(at, true), &mut buffer);
         }
         let seen = watched.finish(&mut Vec::new());
         assert_eq!((seen.cpu_ns.reads, seen.rss_bytes.reads, seen.descriptors.reads), (1, 1, 1));
@@ -406,10 +423,10 @@ mod tests {
         fake(root.path(), 'S', 3);
         let mut buffer = Vec::new();
         let mut watched = Watched::open(root.path(), Role::Target, 0, NOBODY, None);
-        watched.sample(10, false, UNITS, &mut buffer);
+        watched.sample(&round(10, false), &mut buffer);
         fs::remove_dir_all(root.path().join(NOBODY.to_string()).join("fd")).unwrap();
         fake(root.path(), 'Z', 9);
-        watched.sample(20, false, UNITS, &mut buffer);
+        watched.sample(&round(20, false), &mut buffer);
         let seen = watched.finish(&mut Vec::new());
         assert_eq!((seen.cpu_ns.reads, seen.descriptors.reads), (0, 1));
     }
@@ -423,7 +440,7 @@ mod tests {
         fs::write(path.join("statm"), "what\n").unwrap();
         let mut watched = Watched::open(root.path(), Role::Load, 0, NOBODY, None);
         for at in 0..9 {
-            watched.sample(at, true, UNITS, &mut Vec::new());
+            watched.sample(&round(at, true), &mut Vec::new());
         }
         let mut sources = Vec::new();
         let seen = watched.finish(&mut sources);
@@ -438,7 +455,7 @@ mod tests {
     fn a_process_that_never_was_has_no_readings() {
         let root = tempfile::tempdir().unwrap();
         let mut watched = Watched::open(root.path(), Role::Probe, 0, NOBODY, None);
-        watched.sample(1, true, UNITS, &mut Vec::new());
+        watched.sample(&round(1, true), &mut Vec::new());
         let mut sources = Vec::new();
         assert_eq!(watched.finish(&mut sources).cpu_ns.reads, 0);
         assert!(sources.iter().all(|s| s.unavailable_because.is_some()));
@@ -450,14 +467,14 @@ mod tests {
         let mut child = child.unwrap();
         let mut buffer = Vec::new();
         let mut watched = Watched::open(Path::new("/proc"), Role::Target, 0, child.id(), None);
-        watched.sample(1, true, Units::of_this_machine(), &mut buffer);
+        watched.sample(&Round { units: Units::of_this_machine(), ..round(1, true) }, &mut buffer);
         let (soft, hard) = Resource::NOFILE.get().unwrap();
         assert_eq!((watched.evidence.nofile_soft.last, watched.evidence.nofile_hard.last), (soft, hard));
         assert!(watched.evidence.descriptors.last >= 3, "{:?}", watched.evidence.descriptors);
         assert!(watched.evidence.rss_bytes.last > 0);
         child.kill().unwrap();
         child.wait().unwrap();
-        watched.sample(2, true, Units::of_this_machine(), &mut buffer);
+        watched.sample(&Round { units: Units::of_this_machine(), ..round(2, true) }, &mut buffer);
         assert_eq!((watched.evidence.cpu_ns.reads, watched.files.is_none()), (1, true));
     }
 
