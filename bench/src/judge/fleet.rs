@@ -131,7 +131,9 @@ fn line(member: &Account) -> String {
             Fate::Silent => "last heard of",
             Fate::Whole | Fate::Missing | Fate::Unready | Fate::Lost => "gone",
         };
-        line.push_str(&format!("  {when} {} after the start", time(at)));
+        let instant =
+            if at > 0 { format!("{} after the start", time(at)) } else { "between the barrier and the start".to_owned() };
+        line.push_str(&format!("  {when} {instant}"));
     }
     if let Some(why) = &member.why {
         line.push_str(&format!("{} {why}", if member.at_ns.is_some() { ":" } else { " " }));

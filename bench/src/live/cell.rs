@@ -230,6 +230,7 @@ impl<'a> Stage<'a> {
             sandbox: cell.sandbox,
             path: cell.path,
             sysctls,
+            connections: cell.load.connections,
             target_ports,
             ipv6_sources,
             faults: cell.faults.clone(),

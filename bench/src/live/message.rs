@@ -113,6 +113,8 @@ pub struct SandboxOrder {
     pub path: Path,
     /// Dotted names and values. All are tried; each has its answer in [`Said::SandboxReady`].
     pub sysctls: Vec<(String, String)>,
+    /// How many connections there are to be, so that the kernel's tables are made for them.
+    pub connections: u64,
     /// The ports the target will listen on, shards and health included.
     pub target_ports: Vec<u16>,
     /// IPv6 addresses that the load binds on `lo`; 0 for a load over IPv4.

@@ -66,11 +66,39 @@ fn refused(what: &str, error: &io::Error) -> Failed {
     Failed { what: format!("{what}: {error}"), hint: Some(Policy::read(Path::new("/proc/sys")).hint()), machine: true }
 }
 
-/// Moves the calling, single-threaded process into a network namespace of its own, through a user namespace where it lacks the privilege.
+/// From so many connections on a sandbox gets a table of established connections of its own. Up to there the machine's does as well: it has a
+/// hundred thousand places and more on any machine that could hold them (`tcp_init`, `net/ipv4/tcp.c`).
+const OWN_TABLE_FROM: u64 = 65_536;
+/// The most that the kernel takes (`tcp_child_ehash_entries_max`, `net/ipv4/sysctl_net_ipv4.c`).
+const TABLE_MOST: u64 = 1 << 24;
+
+/// Has the next namespace that is made from this one keep its established connections, so many ends, in a table of its own.
+///
+/// All namespaces of a machine share one table of `net.ipv4.tcp_ehash_entries` places otherwise. With a million connections its chains are eight long, so every lookup
+/// costs more with each one that is opened, here and in every other namespace. Kernels before 6.1 cannot do this, and go on with the shared one.
+fn own_table(ends: u64) {
+    let places = ends.checked_next_power_of_two().unwrap_or(TABLE_MOST).min(TABLE_MOST);
+    // What it cannot have it does without: slower, and no other answer.
+    std::fs::write("/proc/sys/net/ipv4/tcp_child_ehash_entries", places.to_string()).ok();
+}
+
+/// Moves the calling, single-threaded process into a network namespace of its own, through a user namespace where it lacks the privilege. It is made for
+/// so many connections.
 ///
 /// # Errors
 /// When neither way is allowed here, with what to do.
-pub(super) fn make() -> Result<Made, Failed> {
+pub(super) fn make(connections: u64) -> Result<Made, Failed> {
+    let made = make_one()?;
+    if connections >= OWN_TABLE_FROM {
+        // The first one is only there to be asked: the machine's own namespace is not to be touched.
+        own_table(connections.saturating_mul(2));
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| refused("cannot make a network namespace", &e.into()))?;
+        own_table(connections);
+    }
+    Ok(made)
+}
+
+fn make_one() -> Result<Made, Failed> {
     if unshare(CloneFlags::CLONE_NEWNET).is_ok() {
         return Ok(Made::Privileged);
     }

@@ -41,6 +41,7 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
         sandbox: Sandbox::Netns,
         path,
         sysctls,
+        connections: 0,
         target_ports: Vec::new(),
         ipv6_sources: 0,
         faults: Vec::new(),

@@ -117,7 +117,7 @@ fn four_of_eight_are_whole_and_the_others_are_named() {
     let mut others: Vec<(usize, Running)> =
         (1..MEMBERS).filter(|index| *index != LATE).map(|index| (index, start(index))).collect();
     let mut gatherer = member(&bridge, 0, MEMBERS, &format!("{plan} --out {}", file.display()));
-    gatherer.says("6 of 8 members start in 1.0 s");
+    gatherer.says("start in 1.0 s: 6 of 8 members");
     let late = start(LATE);
     // Two seconds into a ramp of three.
     let killed = others.iter_mut().find(|(index, _)| *index == KILLED).map(|(_, member)| member).expect("it runs");

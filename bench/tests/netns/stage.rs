@@ -49,6 +49,7 @@ pub(super) fn plain(path: Path) -> SandboxOrder {
         sandbox: Sandbox::Netns,
         path,
         sysctls: Vec::new(),
+        connections: 0,
         target_ports: vec![PORT],
         ipv6_sources: 0,
         faults: Vec::new(),

@@ -30,7 +30,7 @@ pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
     if order.sandbox == Sandbox::Host {
         return here(order, orders);
     }
-    let user_namespace = namespace::make()? == Made::InUserNamespace;
+    let user_namespace = namespace::make(order.connections)? == Made::InUserNamespace;
     link::loopback()?;
     if order.ipv6_sources > 0 {
         link::ipv6_sources(order.ipv6_sources)?;

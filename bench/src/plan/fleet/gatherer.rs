@@ -275,7 +275,11 @@ impl Gatherer {
                 slot.account.from = self.peers.get(&peer).map(|connection| connection.from.clone());
                 todo.push(Action::Tell(format!("member {index} came late, and is refused")));
             }
-            let why = format!("the fleet has started without it, {:.1} s ago", seconds(since));
+            let why = if since > 0 {
+                format!("the fleet has started without it, {:.1} s ago", seconds(since))
+            } else {
+                "the fleet is about to start without it".to_owned()
+            };
             return self.turn_away(peer, true, why, todo);
         }
         if let Stage::Registered(other) | Stage::Ready(other) = slot.stage {
@@ -385,7 +389,7 @@ impl Gatherer {
                 let ready = self.slots.iter().filter(|slot| matches!(slot.stage, Stage::Ready(_))).count();
                 if ready > self.told {
                     self.told = ready;
-                    todo.push(Action::Tell(format!("{ready} of {} members are ready", self.slots.len())));
+                    todo.push(Action::Tell(format!("ready: {ready} of {}", self.fleet())));
                 }
                 let own = self.slots.first().map(|slot| slot.stage);
                 if own == Some(Stage::Absent) {
@@ -434,11 +438,7 @@ impl Gatherer {
             }
             starting += u32::from(matches!(slot.stage, Stage::Running(_)));
         }
-        todo.push(Action::Tell(format!(
-            "{starting} of {} members start in {:.1} s",
-            self.slots.len(),
-            seconds(LEAD_NS)
-        )));
+        todo.push(Action::Tell(format!("start in {:.1} s: {starting} of {}", seconds(LEAD_NS), self.fleet())));
     }
 
     fn over(&mut self, todo: &mut Vec<Action>) {
@@ -469,6 +469,13 @@ impl Gatherer {
     }
 
     /// Nanoseconds since the agreed instant, 0 before it; `None` while there is none.
+    /// How many there are in all, in words.
+    fn fleet(&self) -> String {
+        let members = self.slots.len();
+        format!("{members} {}", if members == 1 { "member" } else { "members" })
+    }
+
+    /// How long ago the start was, once it is agreed on; 0 for one that is still to come.
     fn since_start(&self, now_ns: u64) -> Option<u64> {
         match self.phase {
             Phase::Started { t0_ns, .. } => Some(now_ns.saturating_sub(t0_ns)),
