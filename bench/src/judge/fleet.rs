@@ -131,8 +131,11 @@ fn line(member: &Account) -> String {
             Fate::Silent => "last heard of",
             Fate::Whole | Fate::Missing | Fate::Unready | Fate::Lost => "gone",
         };
-        let instant =
-            if at > 0 { format!("{} after the start", time(at)) } else { "between the barrier and the start".to_owned() };
+        let instant = if at > 0 {
+            format!("{} after the start", time(at))
+        } else {
+            "between the barrier and the start".to_owned()
+        };
         line.push_str(&format!("  {when} {instant}"));
     }
     if let Some(why) = &member.why {

@@ -64,6 +64,7 @@ const LIST: &[Embedded] = embed![
     "enfile-system",
     "inotify-emfile",
     "neigh-overflow",
+    "softirq-backlog",
     "tcp-mem",
 ];
 

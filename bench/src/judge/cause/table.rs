@@ -102,14 +102,6 @@ pub static TABLE: [Row; 25] = [
         cure: cure::node::route,
     },
     Row {
-        name: CauseName::ReturnPathLoss,
-        words: "the server's answers are lost on the way back",
-        shown_by: "SYNs that wait half-open at the server, as many as wait unanswered at the client, and answers sent again",
-        excluded_by: "no SYN of the failed probes was half-open at the server",
-        look: return_path::look,
-        cure: cure::node::return_path,
-    },
-    Row {
         name: CauseName::SoftirqBacklog,
         words: "a processor's receive backlog is full, and packets are dropped before IP sees them",
         shown_by: "column 2 of softnet_stat and a device's rx_dropped grew when failed probes began",
@@ -124,6 +116,14 @@ pub static TABLE: [Row; 25] = [
         excluded_by: "`table_fulls` did not grow, or the path is loopback",
         look: neighbour_table::look,
         cure: cure::node::neighbours,
+    },
+    Row {
+        name: CauseName::ReturnPathLoss,
+        words: "the server's answers are lost on the way back",
+        shown_by: "SYNs that wait half-open at the server, as many as wait unanswered at the client, and answers sent again",
+        excluded_by: "no SYN of the failed probes was half-open at the server",
+        look: return_path::look,
+        cure: cure::node::return_path,
     },
     Row {
         name: CauseName::ReuseportSkew,
