@@ -26,13 +26,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::record::{Evidence, Role};
 
-/// Dumps of connections by state, on both sides together, may take a 300th of a core.
-const STATES_SHARE: u64 = 300;
-/// What is read of every process besides its descriptors, of all together, may take a 500th of a core: six of them are read in every
+/// Dumps of connections by state, on both sides together, may take a 500th of a core.
+const STATES_SHARE: u64 = 500;
+/// What is read of every process besides its descriptors, of all together, may take a thousandth of a core: six of them are read in every
 /// round, a hundred each second or two.
-const PROCESSES_SHARE: u64 = 500;
-/// Asking descriptors what they are, of one process after the other, may take another 500th.
-const KINDS_SHARE: u64 = 500;
+const PROCESSES_SHARE: u64 = 1_000;
+/// Asking descriptors what they are, of one process after the other, may take another thousandth.
+const KINDS_SHARE: u64 = 1_000;
 
 /// What one round saw, for the live view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
