@@ -59,6 +59,7 @@ const LIST: &[Embedded] = embed![
     "nginx",
     "haproxy",
     "redis",
+    "redis-ping",
     "node",
     "python-asyncio",
     "null",
