@@ -1,4 +1,7 @@
 //! One conversation: a connection that woke, its request, the answer, and back to rest.
+//!
+//! What is spoken over TLS or HTTP/2 is left to `secure` and `grpc`: such a connection keeps its task until it is closed, and an
+//! idle one is closed after [`PATIENCE`], so that what is held at rest stays as cheap as it is.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,12 +10,14 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::rest::{Connection, Rest};
+use crate::spoken::{Spoken, spoken};
 use crate::wire::{self, Answer, Decision, Reading, Site};
+use crate::{grpc, secure};
 
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
 /// occupies a task no longer; one that says nothing occupies none. Ten times a kubelet's default time-out.
@@ -99,35 +104,67 @@ pub(crate) async fn converse(rest: Rc<Rest>, key: usize, connection: Connection,
 async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Duration) -> io::Result<End> {
     let mut stream = TcpStream::from_std(socket.into())?;
     head.reserve(FIRST_READ);
-    loop {
-        let decision = match timeout(patience, receive(&mut stream, &mut head, &rest.site)).await {
-            Ok(Ok(Some(decision))) => decision,
-            Ok(Ok(None)) => return Ok(End::Ended(stream.into_std()?.into())),
-            Ok(Err(error)) => return Err(error),
-            Err(_elapsed) => Decision { answer: Answer::TooSlow, keep_alive: false, consumed: head.len() },
-        };
-        if !rest.answer_delay.is_zero() {
-            sleep(rest.answer_delay).await;
+    if rest.tls.is_some() || rest.grpc_service.is_some() {
+        if head.is_empty() && timeout(patience, stream.read_buf(&mut head)).await?? == 0 {
+            return Ok(End::Ended(stream.into_std()?.into()));
         }
-        timeout(patience, stream.write_all(&rest.site.render(decision.answer, decision.keep_alive))).await??;
-        send_more(&mut stream, decision.answer.more()).await?;
-        let healthy = decision.answer == Answer::Healthy;
-        rest.counters.0.answered(healthy);
+        match (spoken(&head), &rest.tls, &rest.grpc_service) {
+            (Spoken::Tls, Some(tls), _) => {
+                secure::converse(tls, stream, head, rest, patience).await?;
+                return Ok(End::Closed);
+            }
+            (Spoken::Http2, _, Some(service)) => {
+                grpc::converse(service, stream, head, rest, patience).await?;
+                return Ok(End::Closed);
+            }
+            _ => {}
+        }
+    }
+    loop {
+        let Some(decision) = answer_one(&mut stream, &mut head, rest, patience).await? else {
+            return Ok(End::Ended(stream.into_std()?.into()));
+        };
         if !decision.keep_alive {
-            if !healthy {
+            if decision.answer != Answer::Healthy {
                 discard(&stream);
             }
             return Ok(End::Closed);
         }
-        head.drain(..decision.consumed);
         if head.is_empty() {
             return Ok(End::Rest(stream.into_std()?.into()));
         }
     }
 }
 
+/// Answers one request, of which `head` has been read, and takes it off `head`; `None` when the peer ended before it was whole.
+pub(crate) async fn answer_one<S>(
+    stream: &mut S,
+    head: &mut Vec<u8>,
+    rest: &Rest,
+    patience: Duration,
+) -> io::Result<Option<Decision>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let decision = match timeout(patience, receive(stream, head, &rest.site)).await {
+        Ok(Ok(Some(decision))) => decision,
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Err(error)) => return Err(error),
+        Err(_elapsed) => Decision { answer: Answer::TooSlow, keep_alive: false, consumed: head.len() },
+    };
+    if !rest.answer_delay.is_zero() {
+        sleep(rest.answer_delay).await;
+    }
+    timeout(patience, stream.write_all(&rest.site.render(decision.answer, decision.keep_alive))).await??;
+    send_more(stream, decision.answer.more()).await?;
+    timeout(patience, stream.flush()).await??;
+    rest.counters.0.answered(decision.answer == Answer::Healthy);
+    head.drain(..decision.consumed);
+    Ok(Some(decision))
+}
+
 /// Sends `left` bytes of filler, for as long as the peer takes some of it now and then.
-async fn send_more(stream: &mut TcpStream, mut left: u64) -> io::Result<()> {
+async fn send_more<S: AsyncWrite + Unpin>(stream: &mut S, mut left: u64) -> io::Result<()> {
     while left > 0 {
         let piece = usize::try_from(left).unwrap_or(usize::MAX).min(FILLER.len());
         let sent = timeout(SEND_PATIENCE, stream.write(FILLER.get(..piece).unwrap_or_default())).await??;
@@ -137,7 +174,11 @@ async fn send_more(stream: &mut TcpStream, mut left: u64) -> io::Result<()> {
 }
 
 /// Reads until the first request in `head` is decided; `None` when the peer ended before that.
-async fn receive(stream: &mut TcpStream, head: &mut Vec<u8>, site: &Site) -> io::Result<Option<Decision>> {
+async fn receive<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    head: &mut Vec<u8>,
+    site: &Site,
+) -> io::Result<Option<Decision>> {
     loop {
         if let Reading::Decided(decision) = wire::read(head, site) {
             return Ok(Some(decision));

@@ -54,6 +54,9 @@ pub enum TargetError {
         #[source]
         source: io::Error,
     },
+    /// The certificate of a server that speaks TLS could not be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(String),
     /// The event queue failed: an epoll set could not be made, joined to the runtime or waited for.
     #[error("the epoll set failed: {}", name_of(.0))]
     Events(#[source] io::Error),
@@ -73,6 +76,7 @@ impl TargetError {
                 format!("raise ulimit.nofile: not even {path} fits below it")
             }
             Self::File { path, .. } => format!("the target needs {path}: look at it with `ls -ld {path}`"),
+            Self::Certificate(_) => "see whether /dev/urandom can be read, or leave TLS out".to_owned(),
             Self::Events(_) => "raise ulimit.nofile, and look at `sysctl fs.epoll.max_user_watches`".to_owned(),
         }
     }

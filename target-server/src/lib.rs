@@ -10,16 +10,19 @@
 //!                                            └→ rest: idle connections ⇄ answer ←───┘ → tally → Outcome
 //! ```
 //!
-//! `contradiction`, `leak`, `pace`, `pause`, `refusal` and `wire` are pure. No idle connection owns a task; no task outlives its conversation.
+//! `contradiction`, `health`, `leak`, `pace`, `pause`, `refusal`, `spoken` and `wire` are pure. No idle connection owns a task; no task outlives its conversation.
 
 mod accept;
 mod answer;
 mod block;
 mod cap;
+mod certificate;
 pub mod clock;
 mod contradiction;
 pub mod errno;
 mod error;
+mod grpc;
+pub mod health;
 mod leak;
 pub mod limits;
 mod listen;
@@ -30,8 +33,10 @@ mod readable;
 mod refusal;
 mod report;
 mod rest;
+mod secure;
 mod serve;
 mod spare;
+mod spoken;
 mod started;
 mod sys;
 mod tally;

@@ -100,6 +100,14 @@ pub struct Plan {
     /// A second listener for health checks alone; `None` serves them on `listen`. `listen` answers `health_path` in both
     /// cases, and both draw on the same descriptors: at `EMFILE` neither can accept.
     pub health_listen: Option<SocketAddr>,
+    /// Whether a connection that begins with a handshake of TLS is answered over TLS (HTTP/1.1, with a certificate made at
+    /// the start and signed by itself); without it, it is answered 400. Those that begin otherwise are answered as ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// The service whose health is told over gRPC (`grpc.health.v1.Health/Check`), beside that of the server as a whole, to
+    /// a connection that begins with the preface of HTTP/2; any other service is not found. `None` answers 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_service: Option<String>,
     /// How connections are taken from the queue of `listen` (a separate health listener always drains).
     #[serde(default)]
     pub accept: Accept,
@@ -118,7 +126,9 @@ pub struct Plan {
     pub at_max: AtMax,
     /// Of the connections that the peer has ended, each so-many-th is never closed here: it stays in `CLOSE_WAIT`, with its
     /// descriptors. 0 for none. Counted are ends that the server learns of by reading. A connection that it closes itself
-    /// (`Connection: close`, a refused request), one that the peer reset, and one ignored at the cap are closed as ever.
+    /// (`Connection: close`, a refused request), one that
+    /// the peer reset, one ignored at the cap and one over
+    /// TLS or HTTP/2 are closed as ever.
     #[serde(default)]
     pub leak_one_in: u32,
     /// How long each answer is held back, from the end of its request; others are served meanwhile.
@@ -160,6 +170,8 @@ impl Plan {
             backlog: 4_096,
             health_path: "/healthz".to_owned(),
             health_listen: None,
+            tls: false,
+            grpc_service: None,
             accept: Accept::Drain,
             accept_pause: None,
             accept_rate: None,

@@ -7,16 +7,19 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use rustls::ServerConfig;
 use slab::Slab;
 
 use crate::answer::{AtOnce, at_once, converse};
 use crate::cap::Cap;
+use crate::certificate;
 use crate::error::TargetError;
 use crate::leak::Leak;
 use crate::plan::{AtMax, ExtraFd, Plan};
@@ -60,6 +63,10 @@ pub(crate) struct Rest {
     pub(crate) answer_delay: Duration,
     /// What there is to be had.
     pub(crate) site: Site,
+    /// What TLS is spoken with.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// The service whose health is told over gRPC.
+    pub(crate) grpc_service: Option<String>,
     /// What the server counts.
     pub(crate) counters: Counters,
 }
@@ -77,6 +84,8 @@ impl Rest {
             cap: Cap::new(plan),
             answer_delay: plan.answer_delay,
             site: Site { health_path: plan.health_path.clone(), consent },
+            tls: plan.tls.then(|| certificate::config(plan.listen.ip())).transpose()?,
+            grpc_service: plan.grpc_service.clone(),
             counters: Counters::default(),
         })
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brimful_loadgen::probe::Header;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::aa::Aa;
@@ -202,6 +203,12 @@ pub(super) struct Serve {
     /// A listener for health checks alone
     #[arg(long, value_name = "ADDRESS")]
     pub(super) health_listen: Option<SocketAddr>,
+    /// Answer over TLS too, with a certificate made at the start and signed by itself
+    #[arg(long)]
+    pub(super) tls: bool,
+    /// Tell the health of this service over gRPC too; without a name, that of the server alone
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) grpc: Option<String>,
     /// What to do when accept4 says EMFILE: spin, sleep, reserve-fd, exit, stop-accepting
     #[arg(long, default_value = "spin", value_parser = word::<brimful_target::OnEmfile>)]
     pub(super) on_emfile: brimful_target::OnEmfile,
@@ -345,16 +352,35 @@ pub(super) struct FleetOptions {
 #[command(after_help = "\
 Examples:
   brimful probe 127.0.0.1:8080 --path /livez
-  brimful probe 127.0.0.1:5432 --tcp-socket --period 1s --count 5")]
+  brimful probe 127.0.0.1:5432 --tcp-socket --period 1s --count 5
+  brimful probe 127.0.0.1:8443 --https --header 'X-Probe: 1' --host example.com
+  brimful probe 127.0.0.1:50051 --grpc
+  brimful probe --count 3 --exec cat /tmp/healthy")]
 pub(super) struct Probe {
     /// The server: on loopback, or one that consents (docs/consent.md)
-    pub(super) address: SocketAddr,
+    #[arg(required_unless_present = "exec", conflicts_with = "exec")]
+    pub(super) address: Option<SocketAddr>,
     /// The path of an httpGet probe
-    #[arg(long, default_value = "/healthz", conflicts_with = "tcp_socket")]
+    #[arg(long, default_value = "/healthz", conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
     pub(super) path: String,
+    /// httpGet over TLS, whatever the certificate: scheme HTTPS
+    #[arg(long, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    pub(super) https: bool,
+    /// One of httpHeaders; may be said again
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    pub(super) header: Vec<Header>,
+    /// The name of the server in the Host header (the connection goes to ADDRESS: no name is looked up, and none sent in TLS)
+    #[arg(long, value_name = "NAME", value_parser = host, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    pub(super) host: Option<Header>,
     /// A tcpSocket probe instead
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["grpc", "exec"])]
     pub(super) tcp_socket: bool,
+    /// A grpc probe instead: the health of the server, or with --grpc=SERVICE that of a service
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "exec")]
+    pub(super) grpc: Option<String>,
+    /// An exec probe instead: a program and its arguments, after all other options
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "scenario")]
+    pub(super) exec: Option<Vec<String>>,
     /// periodSeconds (the kubelet's default is 10s)
     #[arg(long, default_value = "1s", value_parser = above_zero)]
     pub(super) period: Duration,
@@ -459,6 +485,17 @@ fn member(text: &str) -> Result<(Option<u32>, u32), String> {
         return share(text).map(|(index, of)| (Some(index), of)).map_err(|_| wrong());
     }
     text.parse().ok().filter(|members| *members > 0).map(|members| (None, members)).ok_or_else(wrong)
+}
+
+/// One of `httpHeaders` as curl takes it.
+fn header(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is no header: write 'X-Probe: 1'"))?;
+    let header = Header { name: name.trim().to_owned(), value: value.trim().to_owned() };
+    header.check().map(|()| header.clone()).map_err(|what| format!("`{}` {what}", header.name))
+}
+
+fn host(name: &str) -> Result<Header, String> {
+    header(&format!("Host: {name}"))
 }
 
 /// A duration that is not zero.

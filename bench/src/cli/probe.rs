@@ -1,13 +1,14 @@
 //! `brimful probe`: like ping, for a health check.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use brimful_loadgen::latency::Quantile;
-use brimful_loadgen::probe::{self, Action, ProbePlan, Sample, Summary};
+use brimful_loadgen::probe::{self, Action, Exec, HttpGet, ProbePlan, Sample, Scheme, Summary};
 use brimful_target::clock::monotonic_ns;
 
 use super::arguments::{Format, Probe};
-use super::consent;
+use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::{Interrupt, LOOK};
@@ -15,11 +16,11 @@ use crate::plan::consent::Intent;
 
 pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
     let intent = Intent { scenario: options.scenario.as_deref(), connections: 1, lasts: None };
-    let leave = consent::ask(options.address, intent)?;
-    let action = if options.tcp_socket { Action::TcpSocket } else { Action::HttpGet { path: options.path.clone() } };
+    // A command asks no address of anybody's, so nobody is asked for leave.
+    let leave = options.address.map_or(Ok(Leave::Loopback), |address| consent::ask(address, intent))?;
     let plan = ProbePlan {
-        action,
-        address: options.address,
+        action: action(options),
+        address: options.address.unwrap_or(NOWHERE),
         period: options.period,
         timeout: options.timeout,
         initial_delay: Duration::ZERO,
@@ -59,6 +60,24 @@ pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
     Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
 }
 
+/// The address of a probe that asks none.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+fn action(options: &Probe) -> Action {
+    if let Some(command) = &options.exec {
+        return Action::Exec(Exec::of(command.clone()));
+    }
+    if let Some(service) = &options.grpc {
+        return Action::Grpc { service: service.clone() };
+    }
+    if options.tcp_socket {
+        return Action::TcpSocket;
+    }
+    let scheme = if options.https { Scheme::Https } else { Scheme::Http };
+    let headers = options.host.iter().chain(&options.header).cloned().collect();
+    Action::HttpGet(HttpGet { path: options.path.clone(), scheme, headers })
+}
+
 #[expect(clippy::cast_precision_loss, reason = "for people, in milliseconds")]
 fn ms(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e6
@@ -71,6 +90,9 @@ fn line(sample: &Sample, plan: &ProbePlan, format: Format) -> String {
     let mut line = format!("seq={} {} {:.3} ms", sample.seq, word(sample), ms(sample.latency_ns()));
     if let Some(connect) = sample.connect_ns {
         line.push_str(&format!("  connect {:.3} ms", ms(connect)));
+    }
+    if let Some(tls) = sample.tls_ns {
+        line.push_str(&format!("  TLS {:.3} ms", ms(tls)));
     }
     if let Some(first) = sample.first_byte_ns {
         line.push_str(&format!("  first byte {:.3} ms", ms(first)));
@@ -92,6 +114,13 @@ fn line(sample: &Sample, plan: &ProbePlan, format: Format) -> String {
     line
 }
 
+fn asked(plan: &ProbePlan) -> String {
+    match &plan.action {
+        Action::Exec(exec) => exec.command.join(" "),
+        Action::HttpGet(_) | Action::TcpSocket | Action::Grpc { .. } => plan.address.to_string(),
+    }
+}
+
 fn word(sample: &Sample) -> String {
     serde_json::to_value(sample.outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -104,7 +133,7 @@ fn summary(summary: &Summary, plan: &ProbePlan) -> String {
     };
     let mut text = format!(
         "--- {} ---\n{} sent, {} ok, {} failed\np50 {}, p90 {}, p99 {}, max {}\n",
-        plan.address,
+        asked(plan),
         summary.sent,
         summary.ok,
         summary.failed,

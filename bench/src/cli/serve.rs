@@ -73,6 +73,8 @@ fn plan(options: &Serve) -> Plan {
         backlog: options.backlog,
         health_path: options.health.clone(),
         health_listen: options.health_listen,
+        tls: options.tls,
+        grpc_service: options.grpc.clone(),
         on_emfile: options.on_emfile,
         raise_nofile: options.raise_nofile,
         extra_fds_per_connection: options.extra_fds_per_connection,

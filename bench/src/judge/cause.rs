@@ -23,6 +23,7 @@ mod lost;
 mod neighbour_table;
 mod no_listener;
 mod no_route_back;
+mod of_commands;
 mod packet_filter;
 mod prober_fd_limit;
 mod return_path;

@@ -53,6 +53,8 @@ mod catalogue_tests;
 #[cfg(test)]
 mod command_tests;
 #[cfg(test)]
+mod exec_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod report_tests;

@@ -79,6 +79,9 @@ fn near_misses(view: &View<'_>) -> Vec<String> {
     if waiting > 0 && taken == Some(0) && view.record.probe.plan.action == Action::TcpSocket {
         notes.push("the target accepted nothing: a tcpSocket probe passes on the kernel's handshake alone, until the accept queue is full".to_owned());
     }
+    if taken == Some(0) && matches!(view.record.probe.plan.action, Action::Exec(_)) {
+        notes.push("the target accepted nothing: an exec probe passes on what its command finds, and asks no listener by itself".to_owned());
+    }
     let load = &view.record.load.outcome;
     // Where none was established the load is half-open, and another note says so.
     let pending = if load.established == 0 { 0 } else { load.pending };

@@ -65,7 +65,7 @@ impl Default for World {
 
 pub(crate) fn probe_plan() -> ProbePlan {
     ProbePlan {
-        action: Action::HttpGet { path: "/healthz".into() },
+        action: Action::http_get("/healthz"),
         address: ADDRESS.parse().unwrap(),
         period: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
@@ -95,6 +95,7 @@ pub(crate) fn sample(seq: u64, outcome: Outcome) -> Sample {
         started_ns: started,
         ended_ns: started + took,
         connect_ns: connect,
+        tls_ns: None,
         first_byte_ns: (outcome == Outcome::Ok).then_some(350_000),
         outcome,
         status: match outcome {

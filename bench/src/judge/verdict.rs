@@ -1,6 +1,6 @@
 //! What a record means: outcome, cause, what is ruled out, what is left open, and the cure. Pure.
 
-use brimful_loadgen::probe::Summary;
+use brimful_loadgen::probe::{Action, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
@@ -116,9 +116,22 @@ fn void(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)>) 
     }
 }
 
+/// The one cause that is shown of a command's own connections. Any other explains a probe that asks the server itself.
+const SHOWN_OF_COMMANDS: CauseName = CauseName::AppConnectionCap;
+
 fn explain(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)>) {
+    let blind = matches!(view.record.probe.plan.action, Action::Exec(_));
     for (row, finding) in findings {
         match finding {
+            Finding::Shown { .. } if blind && row.name != SHOWN_OF_COMMANDS => verdict.undecided.push(Undecided {
+                cause: row.name,
+                why: "its signs are there, but the probe is a command: why that failed is not to be seen from outside"
+                    .into(),
+                collect: vec![
+                    "what the command said (the messages of the probes)".into(),
+                    "the same cell with an http-get, grpc or tcp-socket probe".into(),
+                ],
+            }),
             Finding::Shown { proof, why } if verdict.cause.is_none() => {
                 verdict.cause = Some(row.name);
                 verdict.why = why;

@@ -30,6 +30,7 @@ use crate::plan::topology::Layout;
 
 mod command;
 mod error;
+mod inside;
 mod rising;
 
 pub use error::CellError;
@@ -262,9 +263,8 @@ impl<'a> Stage<'a> {
             self.add(Role::Load, shard, &order)?;
         }
         self.turns = Some(Turns::new(&layout.load, machine::cpus()));
-        let until = Some(cell.duration());
-        let (place, nofile, plan) = (client, cell.probe.nofile, layout.probe.clone());
-        self.add(Role::Probe, 0, &Order::Probe { place, nofile, plan, until })?;
+        let order = self.probe(cell, &layout.probe, (server, client))?;
+        self.add(Role::Probe, 0, &order)?;
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {
             match self.hear(Role::Target)? {
@@ -314,7 +314,9 @@ impl<'a> Stage<'a> {
             }
         }
         // Heard again when the cell runs. Both ends of the channel are held here, so it is open.
-        meanwhile.into_iter().try_for_each(|heard| self.mouth.send(heard)).ok();
+        for heard in meanwhile {
+            self.mouth.send(heard).ok();
+        }
         Ok(())
     }
 

@@ -65,6 +65,8 @@ pub enum Order {
         place: Option<Place>,
         /// Its own soft descriptor limit, at least the ten or so that the worker itself needs; `None` for as many as it may have.
         nofile: Option<u64>,
+        /// Where a command is run that is the probe; `None` for a probe that is none.
+        container: Option<Container>,
         /// The probe.
         plan: ProbePlan,
         /// No probe is begun at or after this age of the cell; `None` for no end.
@@ -102,6 +104,15 @@ pub struct CommandOrder {
     pub start_timeout: Duration,
     /// What asks it to end.
     pub stop_signal: StopSignal,
+}
+
+/// Where a command is run that is the probe; what it is born with stands in the probe's plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Container {
+    /// The control group of the target, by its folder.
+    pub cgroup: Option<PathBuf>,
+    /// Whom it runs as, by name; `None` for whom brimful runs as.
+    pub user: Option<String>,
 }
 
 /// What a sandbox is to be made of.

@@ -58,7 +58,7 @@ pub struct Worker {
     child: Child,
     orders: Option<ChildStdin>,
     errors: File,
-    /// Whether it keeps a command, and is the last to go.
+    /// Whether it keeps commands, and is the last to go.
     keeps: bool,
 }
 
@@ -85,7 +85,8 @@ impl Worker {
             .spawn()?;
         let orders = child.stdin.take();
         let output = child.stdout.take();
-        let keeps = matches!(order, Order::Target { server: Server::Command(_), .. });
+        let keeps =
+            matches!(order, Order::Target { server: Server::Command(_), .. } | Order::Probe { container: Some(_), .. });
         let mut worker = Self { key, child, orders, errors, keeps };
         if let Some(output) = output {
             thread::Builder::new().name("listen".to_owned()).spawn(move || listen(key, output, &heard))?;

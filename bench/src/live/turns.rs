@@ -102,7 +102,8 @@ mod tests {
                 opening.extend(&due);
                 had.extend(due);
                 let last = had.len() as u32 == shards;
-                prop_assert!(opening.len() as u32 <= if last { 2 * at_a_time - 1 } else { at_a_time });
+                let most = if last { 2 * at_a_time - 1 } else { at_a_time };
+                prop_assert!(opening.len() as u32 <= most);
             }
             prop_assert_eq!(had, (0..shards).collect::<Vec<_>>());
         }

@@ -1,6 +1,7 @@
 //! One cell: a combination of knob values, resolved into everything a run needs to know.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use brimful_loadgen::plan::{Behaviour, Comeback};
@@ -167,6 +168,9 @@ pub struct ProbeSetup {
     /// The prober's own soft descriptor limit, lowered once it stands: what it has open stays open, and a number below
     /// that leaves it without a socket. `None` for as many as it may have.
     pub nofile: Option<u64>,
+    /// `host`: the address it asks, where that is not the one listened on. Left out of a record where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<IpAddr>,
     /// The port it asks, where that is not the one listened on; `None` for the health listener's, or else the main one.
     /// Left out of a record where it says nothing, so that records from before it read and write the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -144,7 +144,7 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
     };
     let probe = ProbePlan {
         action: cell.probe.action.clone(),
-        address: cell.probe.port.map_or(health, |port| SocketAddr::new(health.ip(), port)),
+        address: SocketAddr::new(cell.probe.host.unwrap_or(health.ip()), cell.probe.port.unwrap_or(health.port())),
         period: cell.probe.period,
         timeout: cell.probe.timeout,
         initial_delay: cell.probe.initial_delay,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use brimful::judge::judge;
 use brimful::plan::expect::{CauseName, CellOutcome};
 
-use super::support::{BRIMFUL, Run, sandbox_allowed};
+use super::support::{BRIMFUL, Run, processes_with, sandbox_allowed};
 
 /// How long the kernel may take to end what was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,12 +103,6 @@ fn a_command_that_is_not_ready_is_told_with_its_last_words() {
     assert!(run.stderr().contains("there is no program `no-such-program-anywhere`"), "{}", run.stderr());
 }
 
-/// Processes with this word on their command line.
-fn with(word: &str) -> usize {
-    let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| fs::read(e.path().join("cmdline")).ok());
-    commands.filter(|command| command.split(|&byte| byte == 0).any(|part| part == word.as_bytes())).count()
-}
-
 #[test]
 fn nothing_of_a_command_is_left_when_brimful_is_killed() {
     if !sandbox_allowed() {
@@ -131,8 +125,8 @@ fn nothing_of_a_command_is_left_when_brimful_is_killed() {
         .unwrap();
     let until = |there: bool| {
         let deadline = Instant::now() + PATIENCE;
-        while (with(&mark) > 0) != there {
-            assert!(Instant::now() < deadline, "waited for {there}: {} processes have the mark", with(&mark));
+        while (processes_with(&mark) > 0) != there {
+            assert!(Instant::now() < deadline, "waited for {there}: {} processes have the mark", processes_with(&mark));
             thread::sleep(Duration::from_millis(20));
         }
     };

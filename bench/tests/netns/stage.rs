@@ -92,7 +92,7 @@ pub(super) fn load(path: Path, connections: u64, behaviour: Behaviour, first: Ip
 /// A health check over HTTP, four times a second.
 pub(super) fn probe(path: Path) -> ProbePlan {
     ProbePlan {
-        action: Action::HttpGet { path: "/healthz".to_owned() },
+        action: Action::http_get("/healthz"),
         address: server(path),
         period: Duration::from_millis(250),
         timeout: Duration::from_millis(1_000),
@@ -266,7 +266,13 @@ impl Stage {
 
     /// Whether a health check stands with such a descriptor limit.
     pub(super) fn try_probe(&self, nofile: u64) -> Result<(), Failed> {
-        let order = Order::Probe { place: self.client, nofile: Some(nofile), plan: probe(Path::Loopback), until: None };
+        let order = Order::Probe {
+            place: self.client,
+            nofile: Some(nofile),
+            container: None,
+            plan: probe(Path::Loopback),
+            until: None,
+        };
         let worker = Actor::start(self.who, &self.binary, Role::Probe, &order);
         worker.hear(|said| matches!(said, Said::Waiting).then_some(()))
     }
@@ -287,8 +293,10 @@ impl Stage {
         );
         let mut load = actor(Role::Load, Order::Load { place: self.client, plan: load, shard: 0, in_turn: false });
         let until = Some(length);
-        let mut probe =
-            actor(Role::Probe, Order::Probe { place: self.client, nofile: probe_nofile, plan: probe, until });
+        let mut probe = actor(
+            Role::Probe,
+            Order::Probe { place: self.client, nofile: probe_nofile, container: None, plan: probe, until },
+        );
         let ready = |said| matches!(said, Said::TargetReady(_) | Said::Waiting).then_some(());
         for actor in [&target, &load, &probe] {
             actor.hear(ready).unwrap_or_else(|failed| panic!("{}: {failed}", role_name(actor.role)));

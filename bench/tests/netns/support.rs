@@ -24,6 +24,12 @@ pub(super) fn sandbox_allowed() -> bool {
     allowed
 }
 
+/// Processes with this word on their command line.
+pub(super) fn processes_with(word: &str) -> usize {
+    let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| fs::read(e.path().join("cmdline")).ok());
+    commands.filter(|command| command.split(|&byte| byte == 0).any(|part| part == word.as_bytes())).count()
+}
+
 /// A finished `brimful run`.
 pub(super) struct Run {
     /// Where it wrote, as long as this lives.

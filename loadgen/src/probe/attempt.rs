@@ -11,7 +11,7 @@ use super::connect;
 use super::marks::{Mark, Marks};
 use super::redirect::Url;
 use super::ticker::nanoseconds;
-use super::{Action, Outcome, ProbePlan, http, wording};
+use super::{Action, Outcome, ProbePlan, exec, grpc, http, wording};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,13 @@ pub(super) async fn attempt(plan: &ProbePlan, alarm: &Alarm, closer: &Closer) ->
     let deadline_ns = monotonic_ns().saturating_add(nanoseconds(plan.timeout));
     let acted = async {
         match &plan.action {
-            Action::HttpGet { path } => http::get(Url::first(plan.address, path), plan.address, closer, &marks).await,
+            Action::HttpGet(get) => {
+                let first = Url::first(get.scheme, plan.address, &get.path);
+                http::get(first, get, plan.address, closer, &marks).await
+            }
             Action::TcpSocket => tcp(plan, closer, &marks).await,
+            Action::Grpc { service } => grpc::check(service, plan, deadline_ns, closer, &marks).await,
+            Action::Exec(plan) => exec::run(plan, &marks).await,
         }
     };
     let end = tokio::select! {
@@ -71,9 +76,11 @@ async fn tcp(plan: &ProbePlan, closer: &Closer, marks: &Marks) -> End {
 }
 
 fn given_up(plan: &ProbePlan, mark: &Mark) -> End {
-    let message = match plan.action {
-        Action::HttpGet { .. } => wording::http_timeout(&mark.url, mark.phase),
+    let message = match &plan.action {
+        Action::HttpGet(_) => wording::http_timeout(&mark.url, mark.phase),
         Action::TcpSocket => wording::dial_timeout(plan.address),
+        Action::Grpc { .. } => return grpc::given_up(plan, mark),
+        Action::Exec(exec) => return exec::given_up(&exec.command),
     };
     End::failed(mark.phase, classify::of_deadline(mark.phase), message)
 }

@@ -12,6 +12,8 @@ pub(super) enum Phase {
     /// The socket and its handshake.
     #[default]
     Dial,
+    /// The handshake of TLS.
+    Tls,
     /// The status line and the headers of the final answer.
     Headers,
     /// Its body. What goes wrong here is an error to the kubelet, not a failure (`DoHTTPProbe` returns it as `err`).
@@ -22,7 +24,7 @@ pub(super) enum Phase {
 pub(super) fn of_deadline(phase: Phase) -> Outcome {
     match phase {
         Phase::Dial => Outcome::ConnectTimeout,
-        Phase::Headers | Phase::Body => Outcome::ResponseTimeout,
+        Phase::Tls | Phase::Headers | Phase::Body => Outcome::ResponseTimeout,
     }
 }
 
@@ -62,7 +64,7 @@ fn of_kind(phase: Phase, kind: io::ErrorKind) -> Outcome {
 fn of_unknown(phase: Phase) -> Outcome {
     match phase {
         Phase::Dial => Outcome::LocalError,
-        Phase::Headers | Phase::Body => Outcome::Reset,
+        Phase::Tls | Phase::Headers | Phase::Body => Outcome::Reset,
     }
 }
 
@@ -94,6 +96,7 @@ mod tests {
         for (errno, dialling, afterwards) in cases {
             let error = io::Error::from(errno);
             assert_eq!(of_error(Phase::Dial, &error), dialling, "{errno:?}");
+            assert_eq!(of_error(Phase::Tls, &error), afterwards, "{errno:?}");
             assert_eq!(of_error(Phase::Headers, &error), afterwards, "{errno:?}");
             assert_eq!(of_error(Phase::Body, &error), afterwards, "{errno:?}");
         }
@@ -109,6 +112,7 @@ mod tests {
     #[test]
     fn a_deadline_belongs_to_its_phase() {
         assert_eq!(of_deadline(Phase::Dial), Outcome::ConnectTimeout);
+        assert_eq!(of_deadline(Phase::Tls), Outcome::ResponseTimeout);
         assert_eq!(of_deadline(Phase::Headers), Outcome::ResponseTimeout);
         assert_eq!(of_deadline(Phase::Body), Outcome::ResponseTimeout);
     }

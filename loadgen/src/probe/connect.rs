@@ -61,11 +61,13 @@ pub(super) struct Connection {
     marks: Marks,
     written: bool,
     reader: Option<Waker>,
+    /// Whether what is read here is what another protocol is made of, and no answer yet.
+    beneath: bool,
 }
 
 impl Connection {
     fn new(stream: TcpStream, closer: Closer, marks: Marks) -> Self {
-        Self { stream: Some(stream), closer, marks, written: false, reader: None }
+        Self { stream: Some(stream), closer, marks, written: false, reader: None, beneath: false }
     }
 
     /// Waits for the end of the handshake.
@@ -84,6 +86,20 @@ impl Connection {
         // With no listener on a loopback port in the ephemeral range the kernel may choose that very port as source
         // and connect the socket to itself. Go dials again (`net/tcpsock_posix.go`, `selfConnect`), and is refused.
         if self.local() == Some(peer) { Err(Errno::CONNREFUSED.into()) } else { Ok(()) }
+    }
+
+    /// The same, as what another protocol is spoken over: its bytes are no first bytes of an answer.
+    pub(super) fn beneath(mut self) -> Self {
+        self.beneath = true;
+        self
+    }
+
+    /// Sends something before the connection is closed, if there is room for it at once.
+    pub(super) fn last_words(&self, bytes: &[u8]) {
+        if let Some(stream) = &self.stream {
+            // Whoever has closed before hears nothing, and need not.
+            stream.try_write(bytes).ok();
+        }
     }
 
     fn local(&self) -> Option<SocketAddr> {
@@ -112,7 +128,11 @@ impl AsyncRead for Connection {
         }
         let before = buf.filled().len();
         ready!(this.stream()?.poll_read(cx, buf))?;
-        this.marks.read(&buf.filled()[before..]);
+        if this.beneath {
+            this.marks.heard(&buf.filled()[before..]);
+        } else {
+            this.marks.read(&buf.filled()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -1,29 +1,25 @@
 //! `httpGet`, as `pkg/probe/http/http.go` does it with Go's HTTP client.
 
-use std::error::Error as _;
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 
-use http_body_util::{BodyExt as _, Empty};
+use http::header::{CONNECTION, HOST, LOCATION, REFERER, USER_AGENT};
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, HOST, LOCATION, REFERER, USER_AGENT};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 
 use super::attempt::End;
 use super::classify::{self, Phase};
 use super::closer::Closer;
+use super::connect::Connection;
+use super::fault::Fault;
+use super::header::Lines;
 use super::marks::Marks;
+use super::plan::HttpGet;
 use super::redirect::{self, Step, Url};
-use super::{Outcome, connect, wording};
-
-/// `kube-probe/MAJOR.MINOR` (`pkg/probe/http/request.go`, `userAgent`). 1.35 is among the releases whose probe was
-/// read for this; servers that look at it look at the name before the slash.
-const AGENT: &str = "kube-probe/1.35";
+use super::{Outcome, connect, http1, http2, tls, wording};
 
 /// `maxRespBodyLength`: bytes of a body that are read; what comes after them is not waited for.
 const BODY_LIMIT: usize = 10 * 1_024;
@@ -31,28 +27,23 @@ const BODY_LIMIT: usize = 10 * 1_024;
 /// `maxBodySlurpSize` of Go's client: bytes of the body of a redirect that are read before it is followed.
 const SLURP_LIMIT: usize = 2 * 1_024;
 
-/// Header lines of an answer. Go limits their bytes, not their number; hyper's own limit of 100 would reject answers
-/// that a kubelet accepts.
-const HEADER_LINES: usize = 1_000;
-
 /// What one request of a chain came to.
 enum Hop {
     End(End),
-    Follow(Url),
+    /// The next page, and whether the `Host` line of the plan's own goes with it.
+    Follow(Url, bool),
 }
 
-/// What went wrong in an exchange.
-enum Fault {
-    /// An answer that is not HTTP.
-    NotHttp,
-    /// The peer closed in good order before the answer was complete.
-    Closed,
-    /// An error of the connection.
-    Io(io::Error),
+/// The body of an answer.
+pub(super) enum Body {
+    Http1(Incoming),
+    Http2(h2::RecvStream),
 }
 
 /// Asks for `first` at `address`, and for whatever it is redirected to on the same host, each over a new connection.
-pub(super) async fn get(first: Url, address: SocketAddr, closer: &Closer, marks: &Marks) -> End {
+pub(super) async fn get(first: Url, get: &HttpGet, address: SocketAddr, closer: &Closer, marks: &Marks) -> End {
+    let own = Lines::of(&get.headers);
+    let mut lines = own.clone();
     let mut url = first.clone();
     let mut referer = None;
     let mut requests = 0;
@@ -60,11 +51,12 @@ pub(super) async fn get(first: Url, address: SocketAddr, closer: &Closer, marks:
     loop {
         requests += 1;
         let peer = SocketAddr::new(address.ip(), url.port().unwrap_or(address.port()));
-        let chain = Chain { first: &first, url: &url, requests, referer: referer.as_deref(), peer };
+        let chain = Chain { first: &first, url: &url, lines: &lines, requests, referer: referer.as_deref(), peer };
         match chain.hop(closer, marks).await {
             Hop::End(end) => return end,
-            Hop::Follow(next) => {
-                referer = Some(url.to_string());
+            Hop::Follow(next, keeps_host) => {
+                referer = redirect::referer(&url, &next);
+                lines.host = own.host.clone().filter(|_| keeps_host);
                 url = next;
             }
         }
@@ -75,6 +67,7 @@ pub(super) async fn get(first: Url, address: SocketAddr, closer: &Closer, marks:
 struct Chain<'a> {
     first: &'a Url,
     url: &'a Url,
+    lines: &'a Lines,
     requests: u32,
     referer: Option<&'a str>,
     peer: SocketAddr,
@@ -95,58 +88,66 @@ impl Chain<'_> {
                 return Hop::End(self.failed(Phase::Dial, outcome, &message));
             }
         };
-        let handshake = http1::Builder::new()
-            .title_case_headers(true)
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .max_headers(HEADER_LINES)
-            .handshake(TokioIo::new(connection));
-        let exchanged = match handshake.await {
-            Ok((mut sender, connection)) => {
-                let exchange = async {
-                    let response = sender.send_request(request).await?;
-                    self.answered(response, marks).await
-                };
-                drive(connection, exchange).await
-            }
-            Err(error) => Err(Fault::of(&error)),
+        let exchanged = if self.url.scheme == "https" {
+            self.securely(connection, request, marks).await
+        } else {
+            http1::exchange(connection, request, |status, headers, body| self.answered(status, headers, body, marks))
+                .await
         };
         exchanged.unwrap_or_else(|fault| Hop::End(self.broken(&fault, marks)))
     }
 
-    /// The request, its headers in the order in which Go writes them.
-    fn request(&self) -> Result<Request<Empty<Bytes>>, End> {
-        if self.url.scheme == "https" {
-            let message = "redirected to TLS, which this probe does not speak; the kubelet would have followed";
-            return Err(self.failed(Phase::Dial, Outcome::LocalError, message));
+    /// The exchange over TLS, in the protocol that the server chooses.
+    async fn securely(&self, connection: Connection, mut request: Request<()>, marks: &Marks) -> Result<Hop, Fault> {
+        let secured = tls::secure(connection, self.peer.ip(), marks).await?;
+        let answered = |status, headers, body| self.answered(status, headers, body, marks);
+        if !secured.chose_http2() {
+            return http1::exchange(secured, request, answered).await;
         }
-        if self.url.scheme != "http" {
+        // Both are said otherwise there: the one in the URL, the other by ending the connection.
+        let host = request.headers_mut().remove(HOST);
+        request.headers_mut().remove(CONNECTION);
+        if let Some(uri) =
+            host.and_then(|host| format!("https://{}{}", host.to_str().ok()?, self.url.target).parse().ok())
+        {
+            *request.uri_mut() = uri;
+        }
+        http2::exchange(secured, request, marks, answered).await
+    }
+
+    /// The request, its headers in the order in which Go writes them.
+    fn request(&self) -> Result<Request<()>, End> {
+        if !matches!(self.url.scheme.as_str(), "http" | "https") {
             let message = format!("unsupported protocol scheme {:?}", self.url.scheme);
             return Err(self.failed(Phase::Dial, Outcome::BadStatus, &message));
         }
-        let mut builder = Request::get(&self.url.target)
-            .header(HOST, &self.url.authority)
-            .header(USER_AGENT, AGENT)
-            .header(ACCEPT, "*/*");
+        let mut builder =
+            Request::get(&self.url.target).header(HOST, self.lines.host.as_ref().unwrap_or(&self.url.authority));
+        if let Some(agent) = &self.lines.agent {
+            builder = builder.header(USER_AGENT, agent);
+        }
+        let mut others = self.lines.others.clone();
         if let Some(referer) = self.referer {
-            builder = builder.header(REFERER, referer);
+            others.entry(REFERER.to_string()).or_insert_with(|| vec![referer.to_owned()]);
+        }
+        for (name, value) in others.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value))) {
+            builder = builder.header(name, value);
         }
         builder
             .header(CONNECTION, "close")
-            .body(Empty::new())
+            .body(())
             .map_err(|error| self.failed(Phase::Dial, Outcome::LocalError, &error.to_string()))
     }
 
     /// The headers are there; what is done with them and the body.
-    async fn answered(&self, response: Response<Incoming>, marks: &Marks) -> hyper::Result<Hop> {
-        let status = response.status().as_u16();
+    async fn answered(&self, status: u16, headers: HeaderMap, mut body: Body, marks: &Marks) -> Result<Hop, Fault> {
         marks.answered(status);
-        let location = response.headers().get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let location = headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let step = redirect::step(self.first, self.url, self.requests, status, location.as_deref());
-        let mut body = response.into_body();
         let end = match step {
             Step::Follow(next) => {
                 slurp(&mut body).await;
-                return Ok(Hop::Follow(next));
+                return Ok(Hop::Follow(next, location.is_some_and(|location| redirect::keeps_host(&location))));
             }
             Step::Broken(url, why) => {
                 slurp(&mut body).await;
@@ -175,6 +176,10 @@ impl Chain<'_> {
         let (outcome, message) = match fault {
             Fault::NotHttp => (Outcome::BadStatus, wording::not_http(&mark.opening)),
             Fault::Closed => (Outcome::Reset, wording::closed(mark.first_byte_ns.is_some()).to_owned()),
+            Fault::Untaken => (Outcome::Reset, wording::closed(false).to_owned()),
+            Fault::Refused(why, broken_off) => {
+                (if *broken_off { Outcome::Reset } else { Outcome::BadStatus }, why.clone())
+            }
             Fault::Io(error) => (classify::of_error(mark.phase, error), wording::broken(mark.local, self.peer, error)),
         };
         self.failed(mark.phase, outcome, &message)
@@ -188,13 +193,13 @@ impl Chain<'_> {
 }
 
 /// Runs an exchange together with the connection it is made over, in one task.
-async fn drive<C, E>(connection: C, exchange: E) -> Result<Hop, Fault>
+pub(super) async fn drive<C, E, T>(connection: C, exchange: E) -> Result<T, Fault>
 where
-    C: Future<Output = hyper::Result<()>>,
-    E: Future<Output = hyper::Result<Hop>>,
+    C: Future<Output = Result<(), Fault>>,
+    E: Future<Output = Result<T, Fault>>,
 {
     let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
-    let mut ended: Option<hyper::Result<()>> = None;
+    let mut ended: Option<Result<(), Fault>> = None;
     let exchanged = poll_fn(|cx| {
         if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
             return Poll::Ready(result);
@@ -202,58 +207,59 @@ where
         if ended.is_none()
             && let Poll::Ready(result) = connection.as_mut().poll(cx)
         {
-            // Whoever waits on a connection that ended is told so by hyper, through a channel that wakes this task.
+            // Whoever waits on a connection that ended is told so, through a channel that wakes this task.
             ended = Some(result);
         }
         Poll::Pending
     });
-    let exchanged = exchanged.await;
-    exchanged.map_err(|error| match ended {
-        // The request was never taken up; the connection knows why.
-        Some(Err(reason)) if error.is_canceled() => Fault::of(&reason),
-        _ => Fault::of(&error),
-    })
+    match (exchanged.await, ended) {
+        (Err(Fault::Untaken), Some(Err(reason))) => Err(reason),
+        (exchanged, _) => exchanged,
+    }
 }
 
-impl Fault {
-    fn of(error: &hyper::Error) -> Self {
-        if error.is_parse() {
-            return Self::NotHttp;
-        }
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if let Some(found) = cause.downcast_ref::<io::Error>() {
-                let raw = found.raw_os_error().map(io::Error::from_raw_os_error);
-                return match found.kind() {
-                    io::ErrorKind::UnexpectedEof => Self::Closed,
-                    // hyper says so of chunks that are none.
-                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Self::NotHttp,
-                    kind => Self::Io(raw.unwrap_or_else(|| io::Error::new(kind, found.to_string()))),
-                };
+impl Body {
+    /// The next piece of it; `None` at its end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        match self {
+            Self::Http1(body) => loop {
+                let Some(frame) = body.frame().await else { return Ok(None) };
+                // What is no data are trailers, that nobody looks at.
+                if let Ok(data) = frame.map_err(|error| Fault::of(&error))?.into_data() {
+                    return Ok(Some(data));
+                }
+            },
+            Self::Http2(body) => {
+                let Some(data) = body.data().await else { return Ok(None) };
+                let data = data.map_err(|error| Fault::of_h2(&error))?;
+                body.flow_control().release_capacity(data.len()).map_err(|error| Fault::of_h2(&error))?;
+                Ok(Some(data))
             }
-            source = cause.source();
         }
-        // An incomplete message, or a connection that was closed under the request.
-        Self::Closed
+    }
+
+    /// Its length, where that is known beforehand.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Http1(body) => body.size_hint().exact(),
+            Self::Http2(_) => None,
+        }
     }
 }
 
 /// The first `limit` bytes of a body, or all of it.
-async fn at_most(body: &mut Incoming, limit: usize) -> hyper::Result<Vec<u8>> {
+async fn at_most(body: &mut Body, limit: usize) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     while bytes.len() < limit {
-        let Some(frame) = body.frame().await else { break };
-        if let Some(data) = frame?.data_ref() {
-            bytes.extend_from_slice(&data[..data.len().min(limit - bytes.len())]);
-        }
+        let Some(data) = body.next().await? else { break };
+        bytes.extend_from_slice(&data[..data.len().min(limit - bytes.len())]);
     }
     Ok(bytes)
 }
 
 /// Reads a little of the body of a redirect, as Go does before it goes on. What goes wrong with it does not matter.
-async fn slurp(body: &mut Incoming) {
-    let length = body.size_hint().exact();
-    if length.is_none_or(|length| length <= SLURP_LIMIT as u64) {
+async fn slurp(body: &mut Body) {
+    if body.length().is_none_or(|length| length <= SLURP_LIMIT as u64) {
         at_most(body, SLURP_LIMIT).await.ok();
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brimful_target::clock::monotonic_ns;
 
+use super::Outcome;
 use super::classify::Phase;
 
 /// Bytes of an answer that are kept to show what answered when it was not HTTP.
@@ -27,12 +28,18 @@ pub(super) struct Mark {
     pub(super) dialled_ns: u64,
     /// When its handshake was seen to be complete.
     pub(super) connected_ns: Option<u64>,
-    /// When the first byte was read from it.
+    /// When the handshake of TLS was begun.
+    pub(super) securing_ns: Option<u64>,
+    /// When the handshake of TLS was done.
+    pub(super) secured_ns: Option<u64>,
+    /// When the first byte of an answer was read from it.
     pub(super) first_byte_ns: Option<u64>,
     /// The first bytes read from it.
     pub(super) opening: Vec<u8>,
     /// The status read from it.
     pub(super) status: Option<u16>,
+    /// How it came to nothing, where another try is waited for.
+    pub(super) failed: Option<(Outcome, String)>,
 }
 
 impl Marks {
@@ -49,13 +56,37 @@ impl Marks {
         mark.phase = Phase::Headers;
     }
 
-    /// Bytes were read; only the first ones are kept.
-    pub(super) fn read(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
+    /// A handshake of TLS begins.
+    pub(super) fn securing(&self) {
         let mut mark = self.lock();
-        mark.first_byte_ns.get_or_insert_with(monotonic_ns);
+        mark.securing_ns = Some(monotonic_ns());
+        mark.phase = Phase::Tls;
+    }
+
+    /// The handshake of TLS is complete. What was read up to now was of it.
+    pub(super) fn secured(&self) {
+        let mut mark = self.lock();
+        mark.secured_ns = Some(monotonic_ns());
+        mark.phase = Phase::Headers;
+        mark.opening.clear();
+    }
+
+    /// Bytes of an answer were read.
+    pub(super) fn read(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.began();
+            self.heard(bytes);
+        }
+    }
+
+    /// The answer has begun.
+    pub(super) fn began(&self) {
+        self.lock().first_byte_ns.get_or_insert_with(monotonic_ns);
+    }
+
+    /// Bytes were read, of an answer or of what it comes in; only the first ones are kept.
+    pub(super) fn heard(&self, bytes: &[u8]) {
+        let mut mark = self.lock();
         let room = OPENING_LIMIT.saturating_sub(mark.opening.len()).min(bytes.len());
         mark.opening.extend_from_slice(&bytes[..room]);
     }
@@ -63,6 +94,11 @@ impl Marks {
     /// The status line and the headers are complete.
     pub(super) fn answered(&self, status: u16) {
         self.lock().status = Some(status);
+    }
+
+    /// The connection came to nothing, and another is to be tried.
+    pub(super) fn failed(&self, outcome: Outcome, message: String) {
+        self.lock().failed = Some((outcome, message));
     }
 
     /// The answer is the final one, and its body decides whether the probe errors.

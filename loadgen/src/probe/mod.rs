@@ -1,6 +1,6 @@
 //! A kubelet's health check, to the letter.
 //!
-//! The rules are the kubelet's own (`pkg/probe/http/http.go`, `pkg/probe/tcp/tcp.go`, `pkg/kubelet/prober/worker.go`):
+//! The rules are the kubelet's own (`pkg/probe/{http,tcp,grpc,exec}`, `pkg/kubelet/prober/worker.go`):
 //! a new connection each time, one deadline over the whole probe, 200 to 399 passes, no retry of a probe that failed,
 //! a serial worker on a ticker.
 //!
@@ -16,15 +16,23 @@ mod alarm;
 mod closer;
 mod connect;
 mod marks;
+mod sys;
 
 mod classify;
+mod fault;
+mod header;
 mod redirect;
 mod wording;
 
 mod attempt;
+mod exec;
+mod grpc;
 mod http;
+mod http1;
+mod http2;
 mod page;
 mod run;
+mod tls;
 
 mod summary;
 mod threshold;
@@ -33,7 +41,7 @@ mod threshold;
 mod tests;
 
 pub use page::{Page, PageError, page};
-pub use plan::{Action, ProbePlan};
+pub use plan::{Action, Exec, Header, HttpGet, Ids, ProbePlan, Scheme};
 pub use run::{ProbeError, run};
 pub use sample::{Outcome, Sample};
 pub use summary::Summary;

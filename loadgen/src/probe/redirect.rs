@@ -6,13 +6,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::plan::Scheme;
+
 /// Requests after which no further redirect is followed (`len(via) >= 10`: the tenth answer may not redirect).
 const MAX_REQUESTS: u32 = 10;
 
 /// An absolute URL, in the parts that a redirect needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
-    /// In lower case, `http` to begin with.
+    /// In lower case, that of the plan to begin with.
     pub(super) scheme: String,
     /// Host and, where one was written, port: what the `Host` header says.
     pub(super) authority: String,
@@ -28,10 +30,10 @@ impl fmt::Display for Url {
 
 impl Url {
     /// What an `httpGet` of this path asks for first.
-    pub(super) fn first(address: SocketAddr, path: &str) -> Self {
+    pub(super) fn first(scheme: Scheme, address: SocketAddr, path: &str) -> Self {
         let slash = if path.starts_with('/') { "" } else { "/" };
         Self {
-            scheme: "http".to_owned(),
+            scheme: scheme.word().to_owned(),
             authority: address.to_string(),
             target: encoded(&format!("{slash}{}", without_fragment(path))),
         }
@@ -46,11 +48,11 @@ impl Url {
         }
     }
 
-    /// The port; 80 where none is written. `None` when what is written is not one.
+    /// The port; that of the scheme where none is written. `None` when what is written is not one.
     pub(super) fn port(&self) -> Option<u16> {
         let after_host = self.authority.rsplit_once(']').map_or(self.authority.as_str(), |(_, rest)| rest);
         match after_host.rsplit_once(':') {
-            None | Some((_, "")) => Some(80),
+            None | Some((_, "")) => Some(if self.scheme == "https" { 443 } else { 80 }),
             Some((_, port)) => port.parse().ok(),
         }
     }
@@ -120,6 +122,17 @@ pub(super) fn step(first: &Url, url: &Url, requests: u32, status: u16, location:
     }
 }
 
+/// Whether a `Host` line of the plan's own goes with the request to this location: where that is relative, whatever came between (Go's
+/// `Client.do` looks at the first request, each time).
+pub(super) fn keeps_host(location: &str) -> bool {
+    scheme_of(location).is_none()
+}
+
+/// The `Referer` on the way from one page to the next; none from TLS to where there is none (`refererForURL`).
+pub(super) fn referer(from: &Url, to: &Url) -> Option<String> {
+    (from.scheme != "https" || to.scheme == "https").then(|| from.to_string())
+}
+
 /// A scheme in lower case and what follows its colon, where the text starts with one.
 fn scheme_of(text: &str) -> Option<(String, &str)> {
     let (scheme, rest) = text.split_once(':')?;
@@ -175,7 +188,7 @@ mod tests {
     use super::*;
 
     fn first() -> Url {
-        Url::first("127.0.0.1:8080".parse().unwrap(), "/a/b?c=d")
+        Url::first(Scheme::Http, "127.0.0.1:8080".parse().unwrap(), "/a/b?c=d")
     }
 
     #[test]
@@ -206,12 +219,24 @@ mod tests {
         let step_to = |location: &str| step(&first(), &first(), 1, 302, Some(location));
         assert!(matches!(step_to("/x"), Step::Follow(_)));
         assert!(matches!(step_to("http://127.0.0.1:99/"), Step::Follow(url) if url.port() == Some(99)));
-        assert!(matches!(step_to("https://127.0.0.1/"), Step::Follow(url) if url.scheme == "https"));
+        assert!(
+            matches!(step_to("https://127.0.0.1/"), Step::Follow(url) if url.scheme == "https" && url.port() == Some(443))
+        );
         assert_eq!(step_to("http://localhost:8080/"), Step::Terminated);
         assert_eq!(step_to("http://127.0.0.2/"), Step::Terminated);
         assert!(matches!(step_to("http://127.0.0.1:port/"), Step::Broken(_, _)));
-        let v6 = Url::first("[::1]:8080".parse().unwrap(), "/");
+        let v6 = Url::first(Scheme::Http, "[::1]:8080".parse().unwrap(), "/");
         assert!(matches!(step(&v6, &v6, 1, 301, Some("http://[::1]/")), Step::Follow(url) if url.port() == Some(80)));
+    }
+
+    #[test]
+    fn a_host_of_ones_own_and_where_one_comes_from_go_as_far_as_go_takes_them() {
+        assert!(keeps_host("/x") && keeps_host("x?y:z") && keeps_host("//127.0.0.1/"));
+        assert!(!keeps_host("http://127.0.0.1/"));
+        let secure = Url::first(Scheme::Https, "127.0.0.1:8443".parse().unwrap(), "/a");
+        assert_eq!(referer(&first(), &secure).as_deref(), Some("http://127.0.0.1:8080/a/b?c=d"));
+        assert_eq!(referer(&secure, &secure).as_deref(), Some("https://127.0.0.1:8443/a"));
+        assert_eq!(referer(&secure, &first()), None);
     }
 
     #[test]
@@ -230,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_path_of_the_plan_is_made_fit_for_a_request_line() {
-        let target = |path: &str| Url::first("127.0.0.1:1".parse().unwrap(), path).target;
+        let target = |path: &str| Url::first(Scheme::Http, "127.0.0.1:1".parse().unwrap(), path).target;
         assert_eq!(target("/healthz"), "/healthz");
         assert_eq!(target("healthz"), "/healthz");
         assert_eq!(target("/a b?c#d"), "/a%20b?c");

@@ -40,7 +40,8 @@ pub enum ProbeError {
 /// is finished, which takes at most three timeouts. When `stop` is ready the one in flight is abandoned at once, and
 /// not recorded. With neither, it does not return.
 ///
-/// Needs a tokio runtime with I/O enabled, and takes one descriptor for itself and one for each probe. A deadline counts
+/// Needs a tokio runtime with I/O enabled, and takes one descriptor for itself and one for each probe; a few more for one that runs a
+/// command, which is killed when the calling thread ends. A deadline counts
 /// from the actual start of its probe, so where every probe times out and the period is no longer than the timeout,
 /// starts slip behind their ticks by the timer's lateness, tens of microseconds each, as they do in the kubelet.
 ///
@@ -111,6 +112,7 @@ impl Prober<'_> {
             started_ns,
             ended_ns: self.now_ns(),
             connect_ns: mark.connected_ns.map(|at_ns| at_ns.saturating_sub(mark.dialled_ns)),
+            tls_ns: mark.securing_ns.zip(mark.secured_ns).map(|(from_ns, to_ns)| to_ns.saturating_sub(from_ns)),
             first_byte_ns: mark.first_byte_ns.map(|at_ns| at_ns.saturating_sub(self.t0_ns + started_ns)),
             outcome: end.outcome,
             status: mark.status,

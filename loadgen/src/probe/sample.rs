@@ -16,10 +16,10 @@ pub enum Outcome {
     Refused,
     /// The connection was reset or closed before the answer was complete.
     Reset,
-    /// An answer outside 200 to 399, or one that is not HTTP.
+    /// An answer that does not pass: a status outside 200 to 399, one that is not HTTP or TLS, a service that does not serve, a command
+    /// that ended with another exit status than 0.
     BadStatus,
-    /// The prober could not even try: its own descriptors, ports, memory or routes, or a redirect to TLS, which it
-    /// does not speak.
+    /// The prober could not even try: its own descriptors, ports, memory or routes, or a command that cannot be run.
     LocalError,
 }
 
@@ -45,18 +45,21 @@ pub struct Sample {
     pub ended_ns: u64,
     /// How long the handshake took; `None` when it was not completed.
     pub connect_ns: Option<u64>,
-    /// From the start to the first byte of the answer; `None` when there was none.
+    /// How long the handshake of TLS took; `None` when it was not completed, or there was none to make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ns: Option<u64>,
+    /// From the start to the first byte of the answer, TLS not counted as one; `None` when there was none.
     pub first_byte_ns: Option<u64>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The HTTP status, where one was read.
+    /// The HTTP status where one was read, or the exit status of a command that ended.
     pub status: Option<u16>,
     /// What the kubelet would have said in the event.
     pub message: String,
     /// Ticks dropped between the probe before and this one, because the prober was busy.
     pub missed_ticks: u64,
-    /// Whether the kubelet would have thrown the result away: the status line came, but the body broke or stalled in
-    /// each of the attempts (`maxProbeRetries`) it makes then, each with a timeout of its own. Such a probe failed, and
+    /// Whether the kubelet would have thrown the result away: the status line came, but the body broke or stalled (or a command could not
+    /// be run) in each of the attempts (`maxProbeRetries`) it makes then, each with a timeout of its own. Such a probe failed, and
     /// still counts to no threshold. Its phases, outcome and message are those of the last attempt.
     #[serde(default)]
     pub discarded: bool,

@@ -14,7 +14,7 @@ use super::super::view::View;
 use super::super::words::{count, time};
 use super::inotify_limit::{self, Stand};
 use super::waits::{Wait, wait_of};
-use super::{Finding, ProofLine, fd_limit, lost};
+use super::{Finding, ProofLine, fd_limit, lost, of_commands};
 
 /// Connections that must have been turned away beyond the probes themselves: a handful may have other reasons.
 const TURNED_AWAY_AT_LEAST: u64 = 10;
@@ -90,7 +90,8 @@ pub(super) fn sign(view: &View<'_>) -> Option<(Plateau, Sign)> {
     let plateau = plateau(view)?;
     let since = || view.failed.iter().filter(|s| s.started_ns >= plateau.from_ns);
     let reset = since().filter(|s| s.outcome == Outcome::Reset).count();
-    if view.explains_most(reset) && turned_away(view, &plateau) {
+    let commands = of_commands::turned_away(view, plateau.from_ns).len();
+    if (view.explains_most(reset) || view.explains_most(commands)) && turned_away(view, &plateau) {
         return Some((plateau, Sign::TurnsAway));
     }
     let queue = view.queue.as_ref()?;
@@ -238,6 +239,7 @@ fn proof(view: &View<'_>, target: &Descriptors<'_>, plateau: &Plateau) -> Vec<Pr
             "connections taken from the queue in that time",
         ));
     }
+    proof.extend(of_commands::proof(view, plateau.from_ns));
     if let Some(queue) = &view.queue {
         proof.push(ProofLine::new(
             format!("listener.{}.recv_q", queue.name),

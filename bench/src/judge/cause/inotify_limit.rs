@@ -3,7 +3,7 @@
 //! `inotify_init1` answers `EMFILE` then (`fs/notify/inotify/inotify_user.c`, `inotify_new_group`), and its text, "too many open files", sends
 //! everybody to the descriptor limit, which has room. The limit is each user's, over all processes; seen are those of the target.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen::probe::{Action, Outcome, Sample};
 
 use super::super::spans::{interval_ns, known};
 use super::super::view::View;
@@ -113,5 +113,8 @@ fn refused(view: &View<'_>, sample: &Sample) -> bool {
         return false;
     }
     let waits = || view.queue.as_ref().is_some_and(|queue| matches!(wait_of(view, queue, sample), Wait::TooLong(_)));
-    sample.outcome == Outcome::Reset || waits()
+    // A command is told so by its exit status, and fails so for other reasons too: it counts here, so that nothing else is blamed.
+    let by_command =
+        || matches!(view.record.probe.plan.action, Action::Exec(_)) && sample.outcome == Outcome::BadStatus;
+    sample.outcome == Outcome::Reset || by_command() || waits()
 }

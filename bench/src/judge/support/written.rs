@@ -197,6 +197,7 @@ impl World {
                 failure_threshold: plan.failure_threshold,
                 success_threshold: plan.success_threshold,
                 nofile: None,
+                host: None,
                 port: None,
             },
         }

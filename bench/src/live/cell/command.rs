@@ -21,7 +21,7 @@ use crate::plan::topology;
 const FILE_MAX: &str = "fs.file-max";
 
 /// A failure before the command could be started.
-fn did_not_start(what: String, machine: bool) -> CellError {
+pub(super) fn did_not_start(what: String, machine: bool) -> CellError {
     CellError::TargetDidNotStart { failed: Failed { what, hint: None, machine } }
 }
 

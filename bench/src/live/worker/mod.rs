@@ -31,9 +31,9 @@ pub fn main(arguments: &[String]) -> u8 {
     }
     // The signal goes out when the parent *thread* dies; a parent that died before this line is seen by its pid.
     let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
-    // The parent of a command's init is outside its namespace, so it has no number to be known by: the end of its input tells.
-    let alive =
-        role == command::INIT || getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get().to_string() == *parent);
+    // The parent of an init is outside its namespace, so it has no number to be known by: the end of its input tells.
+    let first = role == command::INIT || role == probe::INSIDE;
+    let alive = first || getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get().to_string() == *parent);
     if !bound || !alive {
         return 1;
     }
@@ -43,7 +43,10 @@ pub fn main(arguments: &[String]) -> u8 {
     }
     let mut orders = Orders::new();
     if let Some(order) = handed {
-        return ended(command::init::run((parent.as_str(), order.as_str()), orders));
+        return ended(match role.as_str() {
+            probe::INSIDE => probe::inside(order, orders),
+            _ => command::init::run((parent.as_str(), order.as_str()), orders),
+        });
     }
     let done = match orders.first() {
         None => return 1,
@@ -60,7 +63,16 @@ pub fn main(arguments: &[String]) -> u8 {
             }
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
-        Some(Order::Probe { place, nofile, plan, until }) => probe::run(place.as_ref(), nofile, &plan, until, orders),
+        Some(Order::Probe { place, nofile, container: None, plan, until }) => {
+            probe::run(place.as_ref(), nofile, &plan, until, orders)
+        }
+        Some(Order::Probe { place, nofile: _, container: Some(container), plan, until }) => {
+            // As with a command: the first process of its namespace reads on.
+            match probe::keep(place.as_ref(), &container, plan, until) {
+                Ok(status) => return status,
+                Err(failed) => Err(failed),
+            }
+        }
     };
     ended(done)
 }

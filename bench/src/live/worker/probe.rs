@@ -1,34 +1,91 @@
 //! The worker that is the health check.
+//!
+//! A command is run in a namespace of process ids of its own: whatever it leaves behind ends with the probe, however brimful dies. So two
+//! processes stand in a row, as with a target that is a command: [`keep`] waits for the first process of that namespace, [`inside`].
 
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use brimful_loadgen::probe::{self, ProbePlan};
+use brimful_loadgen::probe::{self, Action, Ids, ProbePlan};
 use brimful_target::limits::{self, Nofile};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::super::message::{Failed, Place, Said, chain};
-use super::super::namespace;
+use super::super::message::{Container, Failed, Place, Said, chain};
+use super::super::{cgroup, namespace, sys};
+use super::command;
 use super::orders::{Orders, say};
 
+/// The word for the first process of a probe's namespace on its command line.
+pub(super) const INSIDE: &str = "probe-inside";
+
+/// What is handed down to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Handed {
+    plan: ProbePlan,
+    until: Option<Duration>,
+}
+
+/// Probes with the limits of a node's process, or with so many descriptors.
 pub(super) fn run(
     place: Option<&Place>,
     nofile: Option<u64>,
     plan: &ProbePlan,
     until: Option<Duration>,
-    mut orders: Orders,
+    orders: Orders,
 ) -> Result<(), Failed> {
     if let Some(place) = place {
         namespace::enter(place)?;
     }
     let raised = limits::raise_nofile().map_err(super::os("raise the probe's own descriptor limit"))?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(super::os("start a runtime"))?;
+    let runtime = runtime()?;
     // The runtime has its descriptors by now: what is short is what a probe opens.
     if let Some(soft) = nofile {
         give_limit(Nofile { soft, hard: raised.hard })?;
     }
+    go(&runtime, plan, until, orders)
+}
+
+/// Goes where commands are to be run, and keeps the process that runs them; returns its exit status.
+pub(super) fn keep(
+    place: Option<&Place>,
+    container: &Container,
+    mut plan: ProbePlan,
+    until: Option<Duration>,
+) -> Result<u8, Failed> {
+    // First of all, as for the target: in a user namespace the group's files would belong to somebody else.
+    if let Some(group) = &container.cgroup {
+        cgroup::enter(group)?;
+    }
+    if let (Some(name), Action::Exec(exec)) = (&container.user, &mut plan.action) {
+        let command::user::User { uid, gid } = command::start::whom(name)?;
+        exec.user = Some(Ids { uid, gid });
+    }
+    if let Some(place) = place {
+        namespace::enter(place)?;
+    }
+    command::keep_first(INSIDE, &Handed { plan, until })
+}
+
+/// Probes as the first process of a namespace, with what was handed down by this number.
+pub(super) fn inside(number: &str, orders: Orders) -> Result<(), Failed> {
+    let Handed { plan, until } = command::inherited(number)?;
+    // A command has three streams and nothing of brimful's.
+    sys::keep_inherited_descriptors_to_ourselves();
+    go(&runtime()?, &plan, until, orders)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(super::os("start a runtime"))
+}
+
+fn go(
+    runtime: &tokio::runtime::Runtime,
+    plan: &ProbePlan,
+    until: Option<Duration>,
+    mut orders: Orders,
+) -> Result<(), Failed> {
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
     let (stop, stopped) = oneshot::channel();

@@ -1,5 +1,7 @@
 //! The knobs of a command: its own settings, its command line, and what of the built-in server's it has not.
 
+use brimful_loadgen::probe::Action;
+
 use super::{ARG, ARGV, Facts, split};
 use crate::plan::cell::{Cell, KnobValue, TargetSetup};
 use crate::plan::refusal::Refusal;
@@ -49,9 +51,14 @@ pub(in crate::plan) fn complete(cell: &Cell) -> Result<(), Refusal> {
         health_path: &cell.target.plan.health_path,
         nofile: cell.nofile,
     };
-    command.render(&facts).map_err(|what| {
-        Refusal::scenario(what, format!("give it a value in [target] arg = {{ ... }}, or an axis `{ARG}NAME`"))
-    })?;
+    let beside = match &cell.probe.action {
+        Action::Exec(exec) => command.render_beside(&exec.command, &facts).err(),
+        Action::HttpGet(_) | Action::TcpSocket | Action::Grpc { .. } => None,
+    };
+    if let Some(what) = command.render(&facts).err().or(beside) {
+        let hint = format!("give it a value in [target] arg = {{ ... }}, or an axis `{ARG}NAME`");
+        return Err(Refusal::scenario(what, hint));
+    }
     if cell.sysctls.contains_key("fs.file-max") && command.user.is_none() {
         let what = "a command that runs as root is let by where `fs.file-max` is met";
         return Err(
@@ -72,6 +79,9 @@ pub(in crate::plan) fn complete(cell: &Cell) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_loadgen::probe::Exec;
+
+    use super::*;
     use crate::plan::cell::KnobValue;
     use crate::plan::cost::tests::{cells, machine};
     use crate::plan::cost::{cost, feasible};
@@ -91,6 +101,18 @@ mod tests {
         let command = cells[1].target.command.as_ref().unwrap();
         assert_eq!((command.args["conns"].clone(), command.backlog), (KnobValue::Word("1k".into()), Some(16)));
         assert_eq!(cells[1].target.backlog(), Some(16));
+    }
+
+    #[test]
+    fn a_check_beside_a_command_takes_its_placeholders_and_no_others() {
+        let asked = |word: &str| {
+            let mut cell = cells(NGINX, 600).remove(0);
+            cell.probe.action = Action::Exec(Exec::of(vec!["ping".to_owned(), word.to_owned()]));
+            complete(&cell)
+        };
+        assert_eq!(asked("{{port}}/{{conns}}"), Ok(()));
+        let refused = asked("{{prot}}").unwrap_err().to_string();
+        assert!(refused.contains("`{{prot}}` in `probe.exec` has no value"), "{refused}");
     }
 
     #[test]

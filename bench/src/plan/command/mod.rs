@@ -120,12 +120,7 @@ impl Command {
     /// # Errors
     /// Says which placeholder, where, has no value.
     pub fn render(&self, facts: &Facts<'_>) -> Result<Rendered, String> {
-        let value = |name: &str| self.value(name, facts);
-        let fill = |spot: Spot<'_>, text: &str| {
-            template::fill(text, &value).map_err(|name| {
-                format!("`{{{{{name}}}}}` in {spot} has no value: it takes {}", quoted(self.names(facts)))
-            })
-        };
+        let fill = |spot: Spot<'_>, text: &str| self.fill(spot, text, facts);
         let argv = self.argv.iter().map(|text| fill(Spot::Argv, text)).collect::<Result<_, _>>()?;
         let pairs = |of: &IndexMap<String, String>, spot: fn(&str) -> Spot<'_>| {
             let fill = |(name, text): (&String, &String)| Ok((name.clone(), fill(spot(name), text)?));
@@ -136,6 +131,19 @@ impl Command {
             env: pairs(&self.env, |name| Spot::Env(name))?,
             files: pairs(&self.files, |name| Spot::File(name))?,
         })
+    }
+
+    /// Fills in the placeholders of another command that is run beside this one: a health check.
+    ///
+    /// # Errors
+    /// Says which placeholder has no value.
+    pub fn render_beside(&self, words: &[String], facts: &Facts<'_>) -> Result<Vec<String>, String> {
+        words.iter().map(|text| self.fill(Spot::Probe, text, facts)).collect()
+    }
+
+    fn fill(&self, spot: Spot<'_>, text: &str, facts: &Facts<'_>) -> Result<String, String> {
+        template::fill(text, &|name| self.value(name, facts))
+            .map_err(|name| format!("`{{{{{name}}}}}` in {spot} has no value: it takes {}", quoted(self.names(facts))))
     }
 
     /// Where a placeholder of this name stands first; `None` where nothing asks for it.
@@ -241,6 +249,9 @@ mod tests {
         let born_anyhow = Facts { nofile: None, ..facts() };
         lacking.argv.push("{{nofile}}".to_owned());
         assert!(lacking.render(&born_anyhow).unwrap_err().contains("in `target.argv`"));
+        let beside = |word: &str| command().render_beside(&["ping".to_owned(), word.to_owned()], &facts());
+        assert_eq!(beside("{{host}}:{{port}}").unwrap(), ["ping", "127.0.0.1:8080"]);
+        assert!(beside("{{prot}}").unwrap_err().contains("`{{prot}}` in `probe.exec` has no value"));
     }
 
     #[test]

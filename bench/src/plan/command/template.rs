@@ -15,6 +15,8 @@ pub enum Spot<'a> {
     Env(&'a str),
     /// A file of this name.
     File(&'a str),
+    /// The command that is the health check.
+    Probe,
 }
 
 impl fmt::Display for Spot<'_> {
@@ -23,6 +25,7 @@ impl fmt::Display for Spot<'_> {
             Self::Argv => f.write_str("`target.argv`"),
             Self::Env(name) => write!(f, "the variable `{name}`"),
             Self::File(name) => write!(f, "the file `{name}`"),
+            Self::Probe => f.write_str("`probe.exec`"),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen::probe::{Action, Scheme};
 
 use super::Stage;
 use super::load::{REGISTER, SLACK, TRIES, target_address};
 use super::pod::{self, Part, option, time};
-use super::target::probe_port;
+use super::target::{grpc, probe_port};
 use super::yaml::{Node, list, map};
 
 pub(super) fn job(stage: &Stage<'_>) -> String {
@@ -18,8 +18,19 @@ pub(super) fn job(stage: &Stage<'_>) -> String {
     let count = lasts.as_nanos().div_ceil(probe.period.as_nanos().max(1)).max(1);
     let mut words = vec![Node::from("probe"), target_address(stage, probe_port(stage))];
     match &probe.action {
-        Action::HttpGet { path } => words.extend(option("--path", path)),
+        Action::HttpGet(get) => {
+            words.extend(option("--path", &get.path));
+            if get.scheme == Scheme::Https {
+                words.push("--https".into());
+            }
+            for header in &get.headers {
+                words.extend(option("--header", format!("{}: {}", header.name, header.value)));
+            }
+        }
         Action::TcpSocket => words.push("--tcp-socket".into()),
+        Action::Grpc { service } => words.push(grpc(service)),
+        // The kubelet runs it in the target's container, where no other pod can. What is asked instead shows what it does not see.
+        Action::Exec(_) => words.extend(option("--path", &stage.cell.target.plan.health_path)),
     }
     words.extend(option("--period", time(probe.period)));
     words.extend(option("--timeout", time(probe.timeout)));
@@ -40,5 +51,8 @@ pub(super) fn job(stage: &Stage<'_>) -> String {
                 map().with("metadata", map().with("labels", Part::Probe.labels())).with("spec", spec),
             ),
         )
-        .document(&stage.head("A probe by the scenario's own fields, one JSON line in its log for each"))
+        .document(&stage.head(match probe.action {
+            Action::Exec(_) => "A GET beside the command that the kubelet runs, one JSON line in its log for each",
+            _ => "A probe by the scenario's own fields, one JSON line in its log for each",
+        }))
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen::probe::{Action, Scheme};
 use brimful_target::Plan;
 use serde::Serialize;
 
@@ -139,11 +139,22 @@ fn arguments(stage: &Stage<'_>, plan: &Plan) -> Vec<Node> {
     say("--consent-scenario", stage.scenario.name.clone());
     say("--consent-for", time(CONSENT));
     say("--consent-connections", stage.cell.load.connections.div_ceil(stage.pods.into()).max(1).to_string());
+    if let Some(service) = &plan.grpc_service {
+        words.push(grpc(service));
+    }
+    if plan.tls {
+        words.push("--tls".into());
+    }
     if plan.raise_nofile {
         words.push("--raise-nofile".into());
     }
     words.push("--consent".into());
     words
+}
+
+/// `--grpc` and its service, joined: an empty one is the server as a whole. `$(` would be taken for a variable of the container.
+pub(super) fn grpc(service: &str) -> Node {
+    format!("--grpc={service}").replace("$(", "$$(").into()
 }
 
 /// A pod has addresses that nobody knows before it runs.
@@ -183,8 +194,30 @@ fn kubelet(stage: &Stage<'_>) -> (Map, Vec<String>) {
         .with("failureThreshold", probe.failure_threshold);
     let port = probe_port(stage);
     let asking = match &probe.action {
-        Action::HttpGet { path } => fields.with("httpGet", map().with("path", path.as_str()).with("port", port)),
-        Action::TcpSocket => fields.with("tcpSocket", map().with("port", port)),
+        Action::HttpGet(get) => {
+            let headers = get.headers.iter();
+            let headers: Vec<_> =
+                headers.map(|it| map().with("name", it.name.as_str()).with("value", it.value.as_str())).collect();
+            let action = map()
+                .maybe("host", probe.host.map(|host| host.to_string()))
+                .with("path", get.path.as_str())
+                .with("port", port)
+                .maybe("scheme", (get.scheme == Scheme::Https).then_some("HTTPS"))
+                .maybe("httpHeaders", (!headers.is_empty()).then(|| list(headers)));
+            fields.with("httpGet", action)
+        }
+        Action::TcpSocket => {
+            fields.with("tcpSocket", map().maybe("host", probe.host.map(|host| host.to_string())).with("port", port))
+        }
+        Action::Grpc { service } => {
+            let service = Some(service.as_str()).filter(|service| !service.is_empty());
+            fields.with("grpc", map().with("port", port).maybe("service", service))
+        }
+        Action::Exec(exec) => {
+            // `$(` would be taken for a variable of the container.
+            let words = exec.command.iter().map(|word| Node::from(word.replace("$(", "$$(")));
+            fields.with("exec", map().with("command", list(words)))
+        }
     };
     (asking, remarks)
 }

@@ -144,6 +144,30 @@ fn options_that_are_none_are_refused() {
 }
 
 #[test]
+fn the_kubelet_gets_the_fields_that_the_scenario_has() {
+    for (probe, field, json, words) in [
+        (
+            "scheme = \"https\"\nhost = \"127.0.0.1\"\nhttp-headers = [{ name = \"X-A\", value = \"1\" }]",
+            "httpGet",
+            r#"{"host":"127.0.0.1","path":"/healthz","port":23380,"scheme":"HTTPS","httpHeaders":[{"name":"X-A","value":"1"}]}"#,
+            &["--https", "--header", "X-A: 1"][..],
+        ),
+        ("grpc = true", "grpc", r#"{"port":23380}"#, &["--grpc="]),
+        ("grpc = \"shop\"", "grpc", r#"{"port":23380,"service":"shop"}"#, &["--grpc=shop"]),
+        ("exec = [\"echo\", \"$(HOME)\"]", "exec", r#"{"command":["echo","$$(HOME)"]}"#, &["--path", "/healthz"]),
+    ] {
+        let files = first(&format!("{LEAST}[probe]\n{probe}\n"), None).unwrap();
+        let container = &read(&files, "base/target.yaml")["spec"]["template"]["spec"]["containers"][0];
+        for kind in ["livenessProbe", "readinessProbe"] {
+            assert_eq!(container[kind][field], serde_json::from_str::<Value>(json).unwrap(), "{probe}");
+        }
+        let arguments = read(&files, "base/probe.yaml")["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+        let arguments: Vec<&str> = arguments.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        assert!(words.iter().all(|word| arguments.contains(word)), "{probe}: {arguments:?}");
+    }
+}
+
+#[test]
 fn sysctls_go_where_kubernetes_lets_them() {
     let text = format!(
         "{LEAST}[matrix.sysctl]\n\"net.ipv4.tcp_syncookies\" = [0]\n\"net.core.somaxconn\" = [128]\n\

@@ -141,7 +141,7 @@ impl Scenario {
         let mut needs = fault::needs(&root)?;
         needs.extend((sandbox == Sandbox::Vm).then_some(Need::Vm));
         let faults = fault::read(&root, path)?;
-        let probe = probe::read(&root)?;
+        let probe = probe::read(&root, path)?;
         let target = target::read(&root, path, &probe.action)?;
         let (load, manners) = load::read(&root)?;
         probe::check_time(&root, &probe, load.ramp + load.hold)?;

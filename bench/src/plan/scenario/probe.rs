@@ -1,14 +1,16 @@
 //! `[probe]`: the kubelet's fields and defaults, in kebab-case.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen::probe::{Action, Exec, Header, HttpGet, Scheme};
 
 use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
-use crate::plan::cell::ProbeSetup;
+use crate::plan::cell::{Path, ProbeSetup};
 use crate::plan::knob::limits::NOFILE_MOST;
+use crate::plan::topology;
 use crate::plan::words::time;
 
 /// Kubernetes' own defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
@@ -23,11 +25,33 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const THRESHOLD_MOST: u64 = 1_000;
 /// The longest path, in bytes; with the fixed part of a request it fits one segment.
 const MAX_PATH: usize = 1_024;
+/// The most headers, and the longest name and value of one, in bytes: together less than a server reads by default (8 KiB in nginx).
+const HEADERS_MOST: usize = 16;
+const MAX_HEADER: usize = 256;
+/// The most words of a command, and the longest of them, in bytes.
+const WORDS_MOST: usize = 64;
+const MAX_WORD: usize = 4_096;
+
+/// The ways of asking, one of which a probe has.
+const WAYS: [&str; 4] = ["http-get", "tcp-socket", "grpc", "exec"];
+/// What goes with some of them only.
+const GO_WITH: &[(&str, &[&str])] = &[
+    ("scheme", &["http-get"]),
+    ("http-headers", &["http-get"]),
+    ("host", &["http-get", "tcp-socket"]),
+    ("port", &["http-get", "tcp-socket", "grpc"]),
+    ("nofile", &["http-get", "tcp-socket", "grpc"]),
+];
 
 const PROBE: Keys = Keys {
     now: &[
         "http-get",
         "tcp-socket",
+        "grpc",
+        "exec",
+        "scheme",
+        "http-headers",
+        "host",
         "port",
         "period",
         "timeout",
@@ -36,10 +60,14 @@ const PROBE: Keys = Keys {
         "initial-delay",
         "nofile",
     ],
-    later: &["grpc", "exec", "kind", "scheme", "headers"],
+    later: &["kind"],
     elsewhere: &[
         ("httpGet", "http-get"),
         ("tcpSocket", "tcp-socket"),
+        ("httpHeaders", "http-headers"),
+        ("headers", "http-headers"),
+        ("service", "grpc"),
+        ("command", "exec"),
         ("periodSeconds", "period"),
         ("timeoutSeconds", "timeout"),
         ("failureThreshold", "failure-threshold"),
@@ -48,11 +76,15 @@ const PROBE: Keys = Keys {
     ],
 };
 
+const HEADER: Keys = Keys { now: &["name", "value"], later: &[], elsewhere: &[] };
+
 /// Reads `[probe]`.
-pub(super) fn read(root: &Section<'_>) -> Result<ProbeSetup, ScenarioError> {
+pub(super) fn read(root: &Section<'_>, path: Path) -> Result<ProbeSetup, ScenarioError> {
     let section = root.child("probe", PROBE)?;
+    go_together(&section)?;
     Ok(ProbeSetup {
         action: action(&section)?,
+        host: section.value("host").map(|value| host(&value, path)).transpose()?,
         period: section.duration("period", SHORTEST..=LONGEST, PERIOD)?,
         timeout: section.duration("timeout", SHORTEST..=LONGEST, TIMEOUT)?,
         initial_delay: section.duration("initial-delay", Duration::ZERO..=LONGEST, Duration::ZERO)?,
@@ -91,21 +123,122 @@ fn port(section: &Section<'_>) -> Result<Option<u16>, ScenarioError> {
     Ok(port.and_then(|port| u16::try_from(port).ok()))
 }
 
+/// Refuses a second way of asking, and what does not go with the one there is.
+fn go_together(section: &Section<'_>) -> Result<(), ScenarioError> {
+    let mut ways = WAYS.into_iter().filter_map(|way| section.value(way).map(|value| (way, value)));
+    let way = ways.next().map_or(WAYS[0], |(way, _)| way);
+    if let Some((_, second)) = ways.next() {
+        let ways = WAYS.map(|way| format!("`{way}`")).join(", ");
+        return Err(second
+            .error_at_key(format!("a probe has one way of asking, of {ways}"))
+            .hint("take one of them out"));
+    }
+    for (key, with) in GO_WITH {
+        if let Some(value) = section.value(key).filter(|_| !with.contains(&way)) {
+            let with: Vec<String> = with.iter().map(|way| format!("`{way}`")).collect();
+            let error = value.error_at_key(format!("`probe.{key}` goes with {}", with.join(" or ")));
+            return Err(match (*key, way) {
+                ("nofile", _) => error.hint("a command runs in the container, with the target's own limit"),
+                (_, "exec") => error.hint("a command asks no address by itself: give it what it needs as arguments"),
+                _ => error.hint("take it out"),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn action(section: &Section<'_>) -> Result<Action, ScenarioError> {
-    match (section.value("http-get"), section.value("tcp-socket")) {
-        (Some(_), Some(second)) => Err(second
-            .error_at_key("a probe has one way of asking: `http-get` or `tcp-socket`")
-            .hint("take one of them out")),
-        (None, Some(value)) if value.switch()? => Ok(Action::TcpSocket),
-        (None, Some(value)) => Err(value
-            .error("`probe.tcp-socket` can only be true")
-            .hint("take it out for the default, http-get = \"/healthz\"")),
-        (Some(value), None) => http_get(&value),
-        (None, None) => Ok(Action::HttpGet { path: "/healthz".to_owned() }),
+    if let Some(value) = section.value("tcp-socket") {
+        return Ok(if value.switch()? { Action::TcpSocket } else { return Err(only_true(&value)) });
+    }
+    if let Some(value) = section.value("grpc") {
+        return grpc(&value);
+    }
+    if let Some(value) = section.value("exec") {
+        return exec(&value);
+    }
+    let path = section.value("http-get").map_or_else(|| Ok("/healthz".to_owned()), |value| http_get(&value))?;
+    let scheme = section.word::<Scheme>("scheme", &["http", "https"], &[])?;
+    let headers = section.value("http-headers").map_or_else(|| Ok(Vec::new()), |value| headers(&value))?;
+    Ok(Action::HttpGet(HttpGet { path, scheme, headers }))
+}
+
+fn only_true(value: &Value<'_>) -> ScenarioError {
+    value
+        .error(format!("`{}` can only be true", value.name))
+        .hint("take it out for the default, http-get = \"/healthz\"")
+}
+
+/// The name of a service, or true for the server as a whole.
+fn grpc(value: &Value<'_>) -> Result<Action, ScenarioError> {
+    let service = match value.text() {
+        Ok(service) => service.to_owned(),
+        Err(_) if value.switch()? => String::new(),
+        Err(_) => return Err(only_true(value)),
+    };
+    if service.len() > MAX_HEADER || service.chars().any(char::is_control) {
+        return Err(
+            value.error(format!("`{}` must be the name of a service, of at most {MAX_HEADER} bytes", value.name))
+        );
+    }
+    Ok(Action::Grpc { service })
+}
+
+/// A program and its arguments.
+fn exec(value: &Value<'_>) -> Result<Action, ScenarioError> {
+    let hint = "write exec = [\"cat\", \"/tmp/healthy\"]; there is no shell, so each word stands by itself";
+    let items = value.list().map_err(|error| error.hint(hint))?;
+    let command = items.iter().map(|word| word.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    if command.first().is_none_or(String::is_empty) {
+        return Err(value.error(format!("`{}` names no program", value.name)).hint(hint));
+    }
+    if command.len() > WORDS_MOST || command.iter().any(|word| word.len() > MAX_WORD || word.contains('\0')) {
+        return Err(value.error(format!(
+            "`{}` has at most {WORDS_MOST} words of at most {MAX_WORD} bytes, none with a zero byte",
+            value.name
+        )));
+    }
+    Ok(Action::Exec(Exec::of(command)))
+}
+
+fn headers(value: &Value<'_>) -> Result<Vec<Header>, ScenarioError> {
+    let hint = "write http-headers = [{ name = \"X-Probe\", value = \"1\" }]";
+    let items = value.list().map_err(|error| error.hint(hint))?;
+    if items.len() > HEADERS_MOST {
+        return Err(value.error(format!("`{}` has at most {HEADERS_MOST} headers", value.name)));
+    }
+    items.iter().map(header).collect()
+}
+
+fn header(value: &Value<'_>) -> Result<Header, ScenarioError> {
+    let section = value.table(HEADER)?;
+    let (name, said) = (section.required("name")?, section.required("value")?);
+    let header = Header { name: name.text()?.to_owned(), value: said.text()?.to_owned() };
+    if header.name.len() > MAX_HEADER || header.value.len() > MAX_HEADER {
+        return Err(value.error(format!("a name and a value of `{}` have at most {MAX_HEADER} bytes", value.name)));
+    }
+    header.check().map_err(|what| name.error(format!("`{}` {what}", header.name)))?;
+    Ok(header)
+}
+
+/// Whom the probe asks instead of the target: an address, as no name is looked up, and one within the sandbox.
+fn host(value: &Value<'_>, path: Path) -> Result<IpAddr, ScenarioError> {
+    let text = value.text()?;
+    let host: IpAddr = text.parse().map_err(|_no_address| {
+        value.error(format!("`{}` must be an address: names are not looked up", value.name)).hint(
+            "write host = \"127.0.0.1\"; for a server that looks at names, \
+             http-headers = [{ name = \"Host\", value = \"example.com\" }]",
+        )
+    })?;
+    let within = host.is_loopback() || (path == Path::Veth && host == IpAddr::V4(topology::VETH_SERVER));
+    if within {
+        Ok(host)
+    } else {
+        Err(value.error(format!("{host} lies outside of the sandbox, which has no way out")))
     }
 }
 
-fn http_get(value: &Value<'_>) -> Result<Action, ScenarioError> {
+fn http_get(value: &Value<'_>) -> Result<String, ScenarioError> {
     let path = value.text()?;
     if !path.starts_with('/') {
         return Err(value
@@ -117,5 +250,5 @@ fn http_get(value: &Value<'_>) -> Result<Action, ScenarioError> {
             "`probe.http-get` must be a plain ASCII path of at most {MAX_PATH} bytes, without spaces or `#`"
         )));
     }
-    Ok(Action::HttpGet { path: path.to_owned() })
+    Ok(path.to_owned())
 }

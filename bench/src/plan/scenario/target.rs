@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen::probe::{Action, Scheme};
 use brimful_target::{AcceptPause, Plan};
 use serde::Deserialize;
 
@@ -110,7 +110,7 @@ enum Kind {
     Command,
 }
 
-/// Reads `[target]`; its health path follows from the probe.
+/// Reads `[target]`; its health path, and what it speaks besides HTTP, follow from the probe.
 pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
     let kind = root.value("target").map(|value| value.any_table()).transpose()?;
     match kind.map_or(Ok(Kind::Builtin), |table| table.word("kind", &["builtin", "command"], &[]))? {
@@ -140,6 +140,11 @@ fn builtin(section: &Section<'_>, path: Path, action: &Action) -> Result<TargetS
         backlog: narrow(section.count("backlog", 0..=BACKLOG_MOST, DEFAULT_BACKLOG)?),
         health_path: health_path(action),
         health_listen: health_listen(section, path, listen, shards)?,
+        tls: matches!(action, Action::HttpGet(get) if get.scheme == Scheme::Https),
+        grpc_service: match action {
+            Action::Grpc { service } => Some(service.clone()),
+            Action::HttpGet(_) | Action::TcpSocket | Action::Exec(_) => None,
+        },
         accept: section.word("accept", ACCEPT, &[])?,
         accept_pause: section.value("accept-pause").map(|value| pause(&value)).transpose()?,
         accept_rate: maybe(section, "accept-rate", 1..=ACCEPT_RATE_MOST)?,
@@ -249,7 +254,7 @@ fn pause(value: &Value<'_>) -> Result<AcceptPause, ScenarioError> {
 /// The probe's path without its query, so that the built-in server answers what it is asked.
 fn health_path(action: &Action) -> String {
     match action {
-        Action::HttpGet { path } => path.split('?').next().unwrap_or(path).to_owned(),
-        Action::TcpSocket => DEFAULT_HEALTH_PATH.to_owned(),
+        Action::HttpGet(get) => get.path.split('?').next().unwrap_or(&get.path).to_owned(),
+        Action::TcpSocket | Action::Grpc { .. } | Action::Exec(_) => DEFAULT_HEALTH_PATH.to_owned(),
     }
 }

@@ -26,10 +26,12 @@ fn serve(answer: impl Fn(&mut TcpStream, usize) + Send + 'static) -> (SocketAddr
 fn request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut byte = [0];
-    while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+    // A handshake of TLS has no such end; its first byte is enough to answer it wrongly.
+    while !bytes.ends_with(b"\r\n\r\n") && bytes.first() != Some(&0x16) && stream.read(&mut byte).is_ok_and(|n| n == 1)
+    {
         bytes.push(byte[0]);
     }
-    String::from_utf8(bytes).unwrap()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Writes an answer; the client may be gone already, and that is its business.
@@ -47,7 +49,7 @@ fn redirect(stream: &mut TcpStream, location: &str) {
 }
 
 fn get(address: SocketAddr, timeout_ms: u64) -> Sample {
-    one(Action::HttpGet { path: "/healthz".to_owned() }, address, Duration::from_millis(timeout_ms))
+    one(Action::http_get("/healthz"), address, Duration::from_millis(timeout_ms))
 }
 
 const LONG: u64 = 10_000;
@@ -111,11 +113,42 @@ fn a_chain_of_redirects_is_cut_after_ten_requests() {
 }
 
 #[test]
-fn a_redirect_to_tls_is_a_limit_of_this_probe_and_says_so() {
-    let (address, _) = serve(|stream, _| redirect(stream, "https://127.0.0.1/"));
+fn a_redirect_to_tls_is_followed_and_what_answers_without_it_is_told() {
+    let (address, requests) = serve(|stream, n| match n {
+        0 => redirect(stream, &format!("https://{}/", stream.local_addr().unwrap())),
+        _ => say(stream, "HTTP/1.1 400 Bad Request\r\n\r\n"),
+    });
     let sample = get(address, LONG);
-    assert_eq!(sample.outcome, Outcome::LocalError);
-    assert!(sample.message.contains("TLS"), "{}", sample.message);
+    assert_eq!(sample.outcome, Outcome::BadStatus);
+    assert_eq!(sample.message, format!("Get \"https://{address}/\": http: server gave HTTP response to HTTPS client"));
+    assert!(requests.lock().unwrap()[1].starts_with('\u{16}'), "a handshake of TLS");
+}
+
+#[test]
+fn headers_of_the_plan_are_sent_and_take_the_place_of_the_probers_own() {
+    let (address, requests) = serve(|stream, n| match n {
+        0 => redirect(stream, "/again"),
+        1 => {
+            let location = format!("http://{}/last", stream.local_addr().unwrap());
+            redirect(stream, &location);
+        }
+        2 => redirect(stream, "/more"),
+        _ => say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    });
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let headers =
+        vec![header("x-b", "2"), header("host", "example.com"), header("User-Agent", "me"), header("Accept", "")];
+    let action = Action::HttpGet(HttpGet { path: "/healthz".into(), scheme: Scheme::Http, headers });
+    assert_eq!(one(action, address, Duration::from_millis(LONG)).outcome, Outcome::Ok);
+    let requests = requests.lock().unwrap();
+    assert_eq!(
+        requests[0],
+        "GET /healthz HTTP/1.1\r\nHost: example.com\r\nUser-Agent: me\r\nX-B: 2\r\nConnection: close\r\n\r\n"
+    );
+    assert!(requests[1].contains("Host: example.com\r\n"), "kept on the way to a relative location: {requests:?}");
+    assert!(requests[2].contains(&format!("Host: {address}\r\n")), "and not to an absolute one: {requests:?}");
+    assert!(requests[2].contains("X-B: 2\r\n"), "{requests:?}");
+    assert!(requests[3].contains("Host: example.com\r\n"), "to a relative one again: {requests:?}");
 }
 
 #[test]

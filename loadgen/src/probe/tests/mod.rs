@@ -1,6 +1,9 @@
 //! The probe against real sockets on loopback, and what the tests of its parts share.
 
+mod exec;
+mod grpc;
 mod http;
+mod https;
 mod tcp;
 
 use std::net::SocketAddr;
@@ -13,7 +16,7 @@ use super::*;
 /// An httpGet of `/healthz` with the kubelet's defaults.
 pub(in crate::probe) fn plan() -> ProbePlan {
     ProbePlan {
-        action: Action::HttpGet { path: "/healthz".to_owned() },
+        action: Action::http_get("/healthz"),
         address: SocketAddr::from(([127, 0, 0, 1], 9)),
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(1),
@@ -33,6 +36,7 @@ pub(in crate::probe) fn samples_of(results: &str) -> Vec<Sample> {
             started_ns: intended_ns,
             ended_ns: intended_ns + 500_000_000,
             connect_ns: Some(1),
+            tls_ns: None,
             first_byte_ns: None,
             outcome: if result == '+' { Outcome::Ok } else { Outcome::ResponseTimeout },
             status: None,

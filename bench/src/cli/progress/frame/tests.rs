@@ -18,6 +18,7 @@ fn probe(seq: u64, outcome: Outcome) -> Live {
         started_ns: seq * 1_000_000_000,
         ended_ns: seq * 1_000_000_000 + ms * 1_000_000,
         connect_ns: None,
+        tls_ns: None,
         first_byte_ns: None,
         outcome,
         status: None,

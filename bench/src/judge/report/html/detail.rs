@@ -79,6 +79,8 @@ pub(super) struct Mark {
     pub(super) from_ns: u64,
     /// When it was connected, if it was.
     pub(super) connected_ns: Option<u64>,
+    /// How long TLS took after that, if it was spoken.
+    pub(super) tls_ns: Option<u64>,
     /// When it ended.
     pub(super) to_ns: u64,
     /// How it ended; of several, the first that did not pass.
@@ -266,6 +268,7 @@ fn marks(samples: &[Sample], end_ns: u64) -> Vec<Mark> {
     let mark = |s: &Sample| Mark {
         from_ns: s.intended_ns,
         connected_ns: s.connect_ns.map(|ns| s.started_ns.saturating_add(ns)),
+        tls_ns: s.tls_ns,
         to_ns: s.ended_ns,
         outcome: s.outcome,
         probes: 1,

@@ -147,13 +147,14 @@ fn title(m: &mut Markup, mark: &Mark) {
     let after = time_taken(mark.to_ns.saturating_sub(mark.from_ns));
     let connected = mark.connected_ns.map(|at| time_taken(at.saturating_sub(mark.from_ns)));
     let connected = connected.map(|at| format!(", connected after {at}")).unwrap_or_default();
+    let secured = mark.tls_ns.map(|took| format!(", TLS in {}", time_taken(took))).unwrap_or_default();
     let several = match mark.probes {
         1 => String::new(),
         n => format!("{}; the worst: ", counted(n, "probe")),
     };
     let due = TimeAxis::label(mark.from_ns);
     m.raw("<title>");
-    m.text(&format!("{several}due at {due} s: {} after {after}{connected}", outcome_name(mark.outcome)));
+    m.text(&format!("{several}due at {due} s: {} after {after}{connected}{secured}", outcome_name(mark.outcome)));
     m.raw("</title>");
 }
 

@@ -1,10 +1,10 @@
 //! How a cell was measured, in words. Pure.
 
 use brimful_loadgen::plan::Behaviour;
-use brimful_loadgen::probe::Action;
+use brimful_loadgen::probe::{Action, Scheme};
 
 use crate::evidence::record::Record;
-use crate::judge::words::{count, nanos, time};
+use crate::judge::words::{count, counted, nanos, time};
 use crate::plan::cell::Path;
 
 /// The experiment behind one cell, a sentence each, so that cells measured alike read alike.
@@ -27,8 +27,22 @@ impl Setup {
     pub(super) fn of(record: &Record) -> Self {
         let plan = &record.probe.plan;
         let action = match &plan.action {
-            Action::HttpGet { path } => format!("an HTTP GET of {path}"),
+            Action::HttpGet(get) => {
+                let over = if get.scheme == Scheme::Https { "HTTPS" } else { "HTTP" };
+                let headers = get.headers.len() as u64;
+                let own = if headers > 0 { format!(" with {}", counted(headers, "header")) } else { String::new() };
+                format!("an {over} GET of {}{own}", get.path)
+            }
             Action::TcpSocket => "a TCP connect".to_owned(),
+            Action::Grpc { service } if service.is_empty() => "a gRPC health check".to_owned(),
+            Action::Grpc { service } => format!("a gRPC health check of the service {service}"),
+            Action::Exec(exec) => format!("the command `{}`", exec.command.join(" ")),
+        };
+        let (place, anew) = match &plan.action {
+            Action::Exec(_) => ("beside the server, with its limits,".to_owned(), "process"),
+            Action::HttpGet(_) | Action::TcpSocket | Action::Grpc { .. } => {
+                (format!("at {}", plan.address), "connection")
+            }
         };
         let (period, timeout) = (time(nanos(plan.period)), time(nanos(plan.timeout)));
         let load = &record.cell.load;
@@ -53,8 +67,8 @@ impl Setup {
         });
         Self {
             probe: format!(
-                "{action} at {} every {period}, a new connection each time, with {timeout} to answer; liveness restarts after {} failures in a row",
-                plan.address, plan.failure_threshold
+                "{action} {place} every {period}, a new {anew} each time, with {timeout} to answer; liveness restarts after {} failures in a row",
+                plan.failure_threshold
             ),
             rhythm: format!("every {period}, {timeout} to answer"),
             load: format!(

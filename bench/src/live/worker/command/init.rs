@@ -51,7 +51,7 @@ enum Event {
 
 /// Runs the command until brimful lets go, or it ends by itself. Known of brimful are its process id, and the number of the inherited order.
 pub(in super::super) fn run((brimful, number): (&str, &str), orders: Orders) -> Result<(), Failed> {
-    let handed = inherited(number)?;
+    let handed: Handed = inherited(number)?;
     give_away(&handed)?;
     let began_ns = monotonic_ns();
     let (mouth, ear) = channel();

@@ -9,7 +9,7 @@
 mod account;
 pub(super) mod init;
 pub(super) mod start;
-mod user;
+pub(super) mod user;
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -22,6 +22,7 @@ use brimful_target::limits::Nofile;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::getppid;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::cgroup;
@@ -57,19 +58,25 @@ pub(super) fn run(
         namespace::enter(place)?;
     }
     let handed = Handed { nofile, user_namespace: place.is_some_and(|place| place.user_namespace), order };
-    let text = in_memory(&handed).map_err(super::os("keep the order"))?;
+    keep_first(INIT, &handed)
+}
+
+/// Makes a namespace of process ids, starts its first process in a role that is handed `order`, and waits for its exit status. The kernel
+/// ends everything in the namespace with that process, which dies with this one.
+pub(super) fn keep_first<T: Serialize>(role: &str, order: &T) -> Result<u8, Failed> {
+    let text = in_memory(order).map_err(super::os("keep the order"))?;
     unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| Failed {
-        what: format!("cannot make a namespace of process ids for the command: {errno}"),
+        what: format!("cannot make a namespace of process ids: {errno}"),
         hint: Some("run brimful as root, or where user namespaces are allowed".to_owned()),
         machine: true,
     })?;
     // From here on no thread can be made in this process (`kernel/fork.c`, `copy_process`), and none is needed.
-    let mut init = Command::new("/proc/self/exe")
+    let mut first = Command::new("/proc/self/exe")
         .arg0("brimful")
-        .args([WORKER, INIT, &brimful(), &text.as_raw_fd().to_string()])
+        .args([WORKER, role, &brimful(), &text.as_raw_fd().to_string()])
         .spawn()
-        .map_err(super::os("start the command's init"))?;
-    let ended = init.wait().map_err(super::os("wait for the command's init"))?;
+        .map_err(super::os("start the first process of a namespace"))?;
+    let ended = first.wait().map_err(super::os("wait for the first process of a namespace"))?;
     Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
@@ -87,7 +94,7 @@ fn in_memory<T: Serialize>(value: &T) -> io::Result<File> {
 }
 
 /// What [`in_memory`] wrote, by the number of the inherited descriptor.
-fn inherited(number: &str) -> Result<Handed, Failed> {
+pub(super) fn inherited<T: DeserializeOwned>(number: &str) -> Result<T, Failed> {
     let failed = |error: io::Error| super::os("read the order")(error);
     let number: u32 = number.parse().map_err(|error| failed(io::Error::other(error)))?;
     let file = File::open(format!("/proc/self/fd/{number}")).map_err(failed)?;

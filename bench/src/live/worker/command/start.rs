@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 use super::super::super::message::Failed;
 use super::super::super::sys;
 use super::super::target::give_limit;
-use super::{inherited, user};
+use super::{Handed, inherited, user};
 
 /// The exit status of a command that could not be executed, as shells have it.
 pub(in super::super) const NOT_EXECUTED: u8 = 127;
 
 /// Becomes the command. Returns only when it cannot; what is wrong is then written where the command would have written.
 pub(in super::super) fn run(number: &str) -> Failed {
-    let prepared = inherited(number).and_then(|handed| {
+    let prepared = inherited(number).and_then(|handed: Handed| {
         if let Some(want) = handed.nofile {
             give_limit(want)?;
         }
@@ -44,7 +44,7 @@ pub(in super::super) fn run(number: &str) -> Failed {
 }
 
 /// The ids of a user that this machine knows.
-pub(super) fn whom(name: &str) -> Result<user::User, Failed> {
+pub(in super::super) fn whom(name: &str) -> Result<user::User, Failed> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     user::find(&passwd, name).ok_or_else(|| Failed {
         what: format!("there is no user `{name}` here"),

@@ -2,9 +2,9 @@
 
 /// The ids of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(in super::super) struct User {
+    pub(in super::super) uid: u32,
+    pub(in super::super) gid: u32,
 }
 
 /// Finds a user by name, or takes `uid:gid` as they are (`passwd(5)`).

@@ -1,0 +1,45 @@
+//! Where a probe stands: on the node, or in the container.
+
+use brimful_loadgen::probe::{Action, Exec, ProbePlan};
+
+use super::command::did_not_start;
+use super::{CellError, Places, Stage};
+use crate::live::message::{Container, Order};
+use crate::plan::cell::Cell;
+use crate::plan::command::Facts;
+
+impl Stage<'_> {
+    /// What the probe of a cell is told. A command is run in the container: in the target's namespace and control group, with its limits, and
+    /// beside a server that is a command itself with that one's variables, folder and user. Every other probe comes from the node,
+    /// where the clients are.
+    pub(super) fn probe(&self, cell: &Cell, plan: &ProbePlan, (server, client): Places) -> Result<Order, CellError> {
+        let (nofile, until) = (cell.probe.nofile, Some(cell.duration()));
+        let Action::Exec(exec) = &plan.action else {
+            return Ok(Order::Probe { place: client, nofile, container: None, plan: plan.clone(), until });
+        };
+        let action = Action::Exec(self.contained(cell, exec)?);
+        let container = Container {
+            cgroup: self.group.as_ref().map(|group| group.folder().to_owned()),
+            user: cell.target.command.as_ref().and_then(|command| command.user.clone()),
+        };
+        let plan = ProbePlan { action, ..plan.clone() };
+        Ok(Order::Probe { place: server, nofile, container: Some(container), plan, until })
+    }
+
+    /// The command as it is run beside the first shard of the target.
+    fn contained(&self, cell: &Cell, exec: &Exec) -> Result<Exec, CellError> {
+        let born = Exec { nofile: cell.nofile, ..exec.clone() };
+        let (Some(command), Some(scratch)) = (&cell.target.command, self.scratches.first()) else { return Ok(born) };
+        let target = &cell.target.plan;
+        let folder = scratch.path().to_string_lossy();
+        let facts =
+            Facts { folder: &folder, listen: target.listen, health_path: &target.health_path, nofile: cell.nofile };
+        let failed = |what: String| did_not_start(what, false);
+        Ok(Exec {
+            command: command.render_beside(&exec.command, &facts).map_err(failed)?,
+            env: command.render(&facts).map_err(failed)?.env,
+            directory: Some(command.directory.clone().unwrap_or_else(|| scratch.path().to_owned())),
+            ..born
+        })
+    }
+}
