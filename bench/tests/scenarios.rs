@@ -138,6 +138,10 @@ fn what_binds_first_is_what_the_truth_says() {
         let scenario = Scenario::parse(&name, &text).unwrap();
         for cell in cells(&name, &text, 20_000) {
             let line = truth(&scenario, &cell)[0];
+            // A server that is worn down by its own restarts meets no limit that could be foretold.
+            if cell.restart.is_some() && line.cause != Some(FdLimit) {
+                continue;
+            }
             let binding = predict(&cell, &machine(20_000)).binding.map(|limit| limit.kind);
             // Of a command nothing is known beforehand but its descriptor limit, and it may raise that by itself.
             if cell.target.command.is_some() && line.cause != Some(FdLimit) {
@@ -198,10 +202,14 @@ fn the_catalogue_is_over_in_minutes() {
     for (name, text) in files() {
         let cells = cells(&name, &text, 20_000);
         let seconds: u64 = cells.iter().map(|cell| cell.duration().as_secs()).sum();
-        assert!(seconds <= 120, "{name} takes {seconds} s");
-        assert!(cells.iter().all(|cell| cell.duration().as_secs() <= 12), "{name}");
-        // The two that compare whole tunings are larger than those that show one thing.
-        assert!(cells.len() <= 4 || ["origin", "synq-saturation"].contains(&name.as_str()), "{name}");
+        assert!(seconds <= 140, "{name} takes {seconds} s");
+        // A loop has to go round a few times, and a change to have a time before and a time after it.
+        let in_time = |cell: &Cell| cell.restart.is_some() || !cell.changes.is_empty();
+        let most = |cell: &Cell| if in_time(cell) { 30 } else { 12 };
+        assert!(cells.iter().all(|cell| cell.duration().as_secs() <= most(cell)), "{name}");
+        // Those that compare whole tunings, or make a table of knobs, are larger than those that show one thing.
+        let large = ["origin", "synq-saturation", "what-takes-effect", "what-takes-effect-syn"];
+        assert!(cells.len() <= 4 || large.contains(&name.as_str()), "{name}");
     }
 }
 

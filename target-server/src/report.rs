@@ -64,3 +64,27 @@ pub struct Outcome {
     /// Whether the server ended itself at a failing accept (`on-emfile = "exit"`).
     pub exited_on_emfile: bool,
 }
+
+impl Outcome {
+    /// Takes in what the next process of the same server counted: counts of events are added up, and what is open is the later one's.
+    pub fn followed_by(&mut self, next: &Self) {
+        self.accepted += next.accepted;
+        self.shed += next.shed;
+        self.capped += next.capped;
+        self.waits_at_max += next.waits_at_max;
+        self.leaked += next.leaked;
+        self.held = next.held;
+        self.held_max = self.held_max.max(next.held_max);
+        self.health_answers += next.health_answers;
+        self.other_answers += next.other_answers;
+        for (all, more) in
+            [(&mut self.accept_errors, &next.accept_errors), (&mut self.extra_fd_errors, &next.extra_fd_errors)]
+        {
+            for (name, count) in more {
+                *all.entry(name.clone()).or_default() += count;
+            }
+        }
+        self.stopped_accepting |= next.stopped_accepting;
+        self.exited_on_emfile |= next.exited_on_emfile;
+    }
+}

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::series::Series;
 use super::words::Words;
 use crate::plan::cell::{Cell, KnobValue};
+use crate::plan::change::Turn;
 use crate::plan::predict::Prediction;
 
 /// The version of [`Record`]'s form. A reader refuses a higher one.
@@ -73,6 +74,77 @@ pub struct EarlyEnd {
     pub how: String,
     /// The last words on its standard error.
     pub said: String,
+}
+
+/// Something that was turned while the cell ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Turned {
+    /// What.
+    pub what: Turn,
+    /// When it was due, in nanoseconds since the start of the cell.
+    pub due_ns: u64,
+    /// When it was done: read back, or, for a restart, when the new process listened. `None` where it never was.
+    pub done_ns: Option<u64>,
+    /// What was read back afterwards, in words; `None` where there is nothing to be read back, or it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Why a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LifeEndWhy {
+    /// Liveness failed as often as it may.
+    Liveness,
+    /// The startup probe did.
+    Startup,
+    /// The scenario said so: it was told to stop, to be started again at once.
+    Change,
+    /// The scenario had it killed.
+    Killed,
+    /// By itself.
+    ByItself,
+}
+
+/// How a life ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LifeEnd {
+    /// Why.
+    pub why: LifeEndWhy,
+    /// When that was decided, or seen, in nanoseconds since the start of the cell.
+    pub decided_ns: u64,
+    /// When the last process of it was gone; `None` where the cell ended first.
+    pub gone_ns: Option<u64>,
+    /// Whether it outlived its grace and was killed.
+    pub killed: bool,
+    /// `exit status 0`, `signal 9`.
+    pub how: String,
+}
+
+/// One life of the target: what Kubernetes calls a container. All its shards live and die together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Life {
+    /// When its processes were started, in nanoseconds since the start of the cell; 0 for the first.
+    pub started_ns: u64,
+    /// When all of them listened; `None` where that did not come.
+    pub listening_ns: Option<u64>,
+    /// When the startup probe had passed; without one, when it listened.
+    pub up_ns: Option<u64>,
+    /// When readiness put it into service and took it out again; empty without a readiness probe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<(u64, bool)>,
+    /// How it ended; `None` for the one that stood at the end.
+    pub end: Option<LifeEnd>,
 }
 
 /// The server's own account. A verdict never needs it: a target that is not ours has none.
@@ -316,6 +388,18 @@ pub struct Record {
     pub load: LoadRecord,
     /// The health check.
     pub probe: ProbeRecord,
+    /// What was turned while the cell ran, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turned: Vec<Turned>,
+    /// The lives of the target, in order; empty where nothing could have restarted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<Life>,
+    /// The startup probe, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<ProbeRecord>,
+    /// The readiness probe, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<ProbeRecord>,
     /// What was seen from outside.
     pub evidence: Evidence,
     /// What it cost.

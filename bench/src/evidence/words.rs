@@ -44,6 +44,24 @@ impl Words {
             texts.iter().any(|wanted| text.contains(&wanted.to_lowercase()))
         })
     }
+
+    /// Takes in what the next process of the same command wrote: the same message goes on.
+    pub fn followed_by(&mut self, next: Self) {
+        self.lines += next.lines;
+        self.unkept += next.unkept;
+        for message in next.messages {
+            let key = without_digits(&message.text);
+            let room = self.messages.len() < MESSAGES_MOST;
+            match self.messages.iter_mut().find(|known| without_digits(&known.text) == key) {
+                Some(known) => {
+                    known.lines += message.lines;
+                    known.last_ns = message.last_ns;
+                }
+                None if room => self.messages.push(message),
+                None => self.unkept += message.lines,
+            }
+        }
+    }
 }
 
 /// Gathers lines as they come.
@@ -102,6 +120,20 @@ fn without_digits(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_process_goes_on_with_the_same_messages() {
+        let heard = |from: u64, lines: &[&str]| {
+            let mut listener = Listener::default();
+            lines.iter().zip(from..).for_each(|(line, at)| listener.hear(at, line));
+            listener.since(0)
+        };
+        let mut words = heard(1, &["started as 17", "full"]);
+        words.followed_by(heard(10, &["started as 18", "bye"]));
+        let said: Vec<_> = words.messages.iter().map(|m| (m.text.as_str(), m.lines, m.first_ns, m.last_ns)).collect();
+        assert_eq!(said, [("started as 17", 2, 1, 10), ("full", 1, 2, 2), ("bye", 1, 11, 11)]);
+        assert_eq!((words.lines, words.unkept), (4, 0));
+    }
 
     #[test]
     fn lines_that_differ_in_their_numbers_are_one_message() {

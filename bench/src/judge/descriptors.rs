@@ -1,6 +1,6 @@
 //! A process's descriptors against its limit over time. Pure.
 
-use super::spans::{Span, interval_ns, known, spans_where};
+use super::spans::{Span, fullest, interval_ns, known, spans_where};
 use crate::evidence::record::ProcessEvidence;
 use crate::evidence::series::Series;
 
@@ -20,13 +20,14 @@ pub(crate) struct Descriptors<'a> {
 }
 
 impl<'a> Descriptors<'a> {
-    /// The descriptors of a process whose every connection costs `per_connection` of them; `None` where count or limit was never read.
-    pub(crate) fn of(process: &'a ProcessEvidence, per_connection: u64, end_ns: u64) -> Option<Self> {
+    /// The descriptors of a process that was there for `there_ns` of the time until `end_ns`, and whose every connection costs `per_connection` of
+    /// them; `None` where count or limit was never read.
+    pub(crate) fn of(process: &'a ProcessEvidence, per_connection: u64, end_ns: u64, there_ns: u64) -> Option<Self> {
         let (open, soft) = (known(&process.descriptors)?, known(&process.nofile_soft)?);
         let at_limit = spans_where(&[open, soft], end_ns, |t| {
             open.at(t).saturating_add(per_connection.max(1)) > soft.at(t) && open.at(t) > 0
         });
-        Some(Self { process, open, soft, interval_ns: interval_ns(open, end_ns), at_limit })
+        Some(Self { process, open, soft, interval_ns: interval_ns(open, there_ns), at_limit })
     }
 
     /// Whether it was at its limit at some reading of `from..=to`, give or take one reading.
@@ -51,7 +52,7 @@ impl<'a> Descriptors<'a> {
 
     /// Its fullest, as `1024 of 1024`.
     pub(crate) fn fullest(&self) -> String {
-        format!("{} of {}", self.open.max, self.soft.last)
+        fullest(self.open, self.soft)
     }
 }
 
@@ -84,26 +85,26 @@ mod tests {
     #[test]
     fn one_below_the_limit_still_has_room() {
         let p = process(&[(0, 12), (50, 1_023)], &[(0, 1_024)]);
-        assert!(Descriptors::of(&p, 1, 100).unwrap().at_limit.is_empty());
+        assert!(Descriptors::of(&p, 1, 100, 100).unwrap().at_limit.is_empty());
     }
 
     #[test]
     fn one_below_the_limit_has_no_room_for_a_connection_that_costs_two() {
         let p = process(&[(0, 12), (50, 1_023)], &[(0, 1_024)]);
-        assert_eq!(Descriptors::of(&p, 2, 100).unwrap().at_limit, [Span { from_ns: 50, to_ns: 100 }]);
+        assert_eq!(Descriptors::of(&p, 2, 100, 100).unwrap().at_limit, [Span { from_ns: 50, to_ns: 100 }]);
     }
 
     #[test]
     fn a_limit_raised_while_it_runs_ends_the_span() {
         let p = process(&[(0, 12), (50, 1_024)], &[(0, 1_024), (80, 20_000)]);
-        assert_eq!(Descriptors::of(&p, 1, 100).unwrap().at_limit, [Span { from_ns: 50, to_ns: 80 }]);
+        assert_eq!(Descriptors::of(&p, 1, 100, 100).unwrap().at_limit, [Span { from_ns: 50, to_ns: 80 }]);
     }
 
     #[test]
     fn a_steep_rise_may_hide_the_limit() {
         let steep = process(&[(0, 12), (50, 412), (60, 812)], &[(0, 1_024)]);
-        assert!(Descriptors::of(&steep, 1, 100).unwrap().may_have_met_the_limit_unseen());
+        assert!(Descriptors::of(&steep, 1, 100, 100).unwrap().may_have_met_the_limit_unseen());
         let flat = process(&[(0, 12), (50, 22)], &[(0, 1_024)]);
-        assert!(!Descriptors::of(&flat, 1, 100).unwrap().may_have_met_the_limit_unseen());
+        assert!(!Descriptors::of(&flat, 1, 100, 100).unwrap().may_have_met_the_limit_unseen());
     }
 }

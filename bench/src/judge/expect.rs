@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::report::{CellReport, Report};
 use super::words::listed;
 use crate::evidence::record::KnobReading;
-use crate::plan::expect::{CauseName, Expectation};
+use crate::plan::expect::{CauseName, CellOutcome, Expectation};
 use indexmap::IndexMap;
 
 /// One thing that was expected and not found.
@@ -71,6 +71,7 @@ fn compare(expectation: &Expectation, cell: &CellReport) -> Vec<Mismatch> {
     if let Some(why) = expectation.why.filter(|&why| cell.verdict.why != Some(why)) {
         mismatch(format!("why {why}"), cell.verdict.why.map_or_else(|| "none given".into(), |w| w.to_string()));
     }
+    in_time(expectation, cell, &mut mismatch);
     let claimed = |cause: CauseName| {
         cell.verdict.cause == Some(cause) || cell.blocks.iter().any(|b| b.verdict.cause == Some(cause))
     };
@@ -78,6 +79,31 @@ fn compare(expectation: &Expectation, cell: &CellReport) -> Vec<Mismatch> {
         mismatch(format!("not to claim {cause}"), format!("{cause} claimed"));
     }
     found
+}
+
+/// What is expected of changes and restarts, in every block that is not void.
+fn in_time(expectation: &Expectation, cell: &CellReport, mismatch: &mut impl FnMut(String, String)) {
+    let sound = cell.blocks.iter().filter(|block| block.outcome != CellOutcome::Void);
+    for (block, verdict) in sound.map(|block| (block.block, &block.verdict)) {
+        let first = verdict.changes.first();
+        if let Some(took) = expectation.took.filter(|&took| first.and_then(|effect| effect.took) != Some(took)) {
+            let got = first.map_or("no change was made".into(), |effect| match effect.took {
+                Some(took) => took.to_string(),
+                None => effect.words.clone(),
+            });
+            mismatch(format!("took {took}"), format!("{got} (block {block})"));
+        }
+        let restarts = verdict.restarts.as_ref();
+        if let Some(wanted) = expectation.restarts.filter(|wanted| !restarts.is_some_and(|r| wanted.holds(r.restarts)))
+        {
+            let got = restarts.map_or_else(|| "none was counted".into(), |r| r.restarts.to_string());
+            mismatch(format!("restarts {wanted}"), format!("{got} (block {block})"));
+        }
+        if let Some(wanted) = expectation.settles.filter(|&wanted| restarts.and_then(|r| r.settles) != Some(wanted)) {
+            let got = restarts.map_or_else(|| "nobody restarts it".into(), |r| r.because.clone());
+            mismatch(format!("settles {wanted}"), format!("{got} (block {block})"));
+        }
+    }
 }
 
 fn named(cause: Option<CauseName>) -> String {

@@ -18,8 +18,11 @@ pub mod cause;
 pub mod cure;
 
 mod beyond;
+pub mod breakers;
+pub mod changes;
 pub mod foretold;
 mod notes;
+pub mod restarts;
 mod said;
 pub mod verdict;
 

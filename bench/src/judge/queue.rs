@@ -1,6 +1,6 @@
 //! A listener's accept queue over time: when it was full, and when it was drained again. Pure.
 
-use super::spans::{Span, interval_ns, known, max_between, min_between, spans_where};
+use super::spans::{Span, fullest, interval_ns, known, max_between, min_between, spans_where};
 use crate::evidence::record::ListenerEvidence;
 use crate::evidence::series::Series;
 
@@ -29,14 +29,14 @@ pub(crate) struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    /// The queue of a listener; `None` when `Recv-Q` or its limit was never read.
-    pub(crate) fn of(name: &'a str, evidence: &'a ListenerEvidence, end_ns: u64) -> Option<Self> {
+    /// The queue of a listener that was there for `listened_ns` of the time until `end_ns`; `None` when `Recv-Q` or its limit was never read.
+    pub(crate) fn of(name: &'a str, evidence: &'a ListenerEvidence, end_ns: u64, listened_ns: u64) -> Option<Self> {
         let (recv_q, limit) = (known(&evidence.recv_q)?, known(&evidence.limit)?);
         let full = spans_where(&[recv_q, limit], end_ns, |t| recv_q.at(t) > limit.at(t));
         let mut backed_up =
             spans_where(&[recv_q, limit], end_ns, |t| recv_q.at(t) > drained_at(limit.at(t)).min(limit.at(t)));
         backed_up.retain(|span| full.iter().any(|f| f.overlaps(span.from_ns, span.to_ns)));
-        let interval_ns = interval_ns(recv_q, end_ns);
+        let interval_ns = interval_ns(recv_q, listened_ns);
         Some(Self { name, recv_q, limit, drops: known(&evidence.drops), interval_ns, full, backed_up })
     }
 
@@ -81,7 +81,7 @@ impl<'a> Queue<'a> {
 
     /// Its fullest, as `129 of 128`.
     pub(crate) fn fullest(&self) -> String {
-        format!("{} of {}", self.recv_q.max, self.limit.last)
+        fullest(self.recv_q, self.limit)
     }
 
     fn around(&self, at_ns: u64) -> (u64, u64) {
@@ -113,18 +113,25 @@ mod tests {
     #[test]
     fn a_queue_of_128_is_full_at_129() {
         let mut e = pausing();
-        assert_eq!(Queue::of("l", &e, 5 * SECOND).unwrap().full.len(), 5);
+        assert_eq!(Queue::of("l", &e, 5 * SECOND, 5 * SECOND).unwrap().full.len(), 5);
         e.limit = Series { first: 129, last: 129, max: 129, reads: 50, points: vec![(0, 129)] };
-        assert!(Queue::of("l", &e, 5 * SECOND).unwrap().full.is_empty());
+        assert!(Queue::of("l", &e, 5 * SECOND, 5 * SECOND).unwrap().full.is_empty());
     }
 
     #[test]
     fn it_is_drained_between_its_pauses() {
         let e = pausing();
-        let queue = Queue::of("l", &e, 5 * SECOND).unwrap();
+        let queue = Queue::of("l", &e, 5 * SECOND, 5 * SECOND).unwrap();
         assert_eq!(queue.backed_up_near(SECOND / 2).map(Span::len_ns), Some(7 * SECOND / 10));
         assert!(queue.drained_between(SECOND / 5, SECOND) && !queue.drained_between(SECOND / 5, SECOND / 2));
         assert!(queue.read_often_enough(SECOND) && !queue.read_often_enough(SECOND / 10));
+    }
+
+    #[test]
+    fn who_was_away_was_read_as_often_while_there() {
+        let e = pausing();
+        let often = |listened: u64| Queue::of("l", &e, 20 * SECOND, listened).unwrap().read_often_enough(SECOND);
+        assert!(often(5 * SECOND) && !often(20 * SECOND));
     }
 
     #[test]
@@ -134,6 +141,6 @@ mod tests {
 
     #[test]
     fn what_was_never_read_is_no_queue() {
-        assert!(Queue::of("l", &ListenerEvidence::default(), SECOND).is_none());
+        assert!(Queue::of("l", &ListenerEvidence::default(), SECOND, SECOND).is_none());
     }
 }

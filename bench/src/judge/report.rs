@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::breakers::Breaker;
 use super::foretold::Foretold;
 use super::knobs::{KnobEffect, SmallestCure};
 use super::tuning::{Ranked, Tuning};
@@ -99,6 +100,9 @@ pub struct Report {
     pub knob_effects: Vec<KnobEffect>,
     /// The fewest changes that cure each cell that fails.
     pub smallest_cures: Vec<SmallestCure>,
+    /// What breaks a restart loop; empty where nothing does, or nothing loops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks_the_loop: Vec<Breaker>,
     /// The cells that are not void, the best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ranking: Vec<Ranked>,

@@ -243,6 +243,9 @@ fn expectation(nofile: u64, outcome: CellOutcome, cause: Option<CauseName>) -> E
         cause,
         why: None,
         must_not_claim: vec![CauseName::AcceptQueue, CauseName::SynQueue],
+        took: None,
+        restarts: None,
+        settles: None,
     }
 }
 

@@ -2,6 +2,17 @@
 
 use crate::evidence::series::Series;
 
+/// A quantity where it came nearest to its limit, as `1024 of 1024`; the limit may have been another one at another time.
+pub(crate) fn fullest(quantity: &Series, limit: &Series) -> String {
+    // Where the limit never changed that is the largest value.
+    let nearest =
+        quantity.points.iter().rev().max_by_key(|&&(at_ns, value)| i128::from(value) - i128::from(limit.at(at_ns)));
+    match nearest.filter(|_| limit.points.len() > 1) {
+        Some(&(at_ns, value)) => format!("{value} of {}", limit.at(at_ns)),
+        None => format!("{} of {}", quantity.max, limit.last),
+    }
+}
+
 /// A stretch of time, in nanoseconds since the start of the cell; its end is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {

@@ -4,7 +4,9 @@ use brimful_loadgen::probe::{Action, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
+use super::changes::{self, Effect};
 use super::cure::Cure;
+use super::restarts::{self, Restarts};
 use super::view::View;
 use super::words::{count, outcome_name};
 use super::{beyond, notes, said};
@@ -54,6 +56,12 @@ pub struct Verdict {
     pub undecided: Vec<Undecided>,
     /// What to change.
     pub cure: Option<Cure>,
+    /// What each change came to that was made while the cell ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Effect>,
+    /// What the kubelet's restarts came to; absent where it does not act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<Restarts>,
     /// What else a reader should know.
     pub notes: Vec<String>,
 }
@@ -73,6 +81,8 @@ pub fn judge(record: &Record) -> Verdict {
         ruled_out: Vec::new(),
         undecided: Vec::new(),
         cure: None,
+        changes: changes::effects(record),
+        restarts: restarts::of(record),
         notes: notes::notes(&view, outcome),
     };
     match outcome {

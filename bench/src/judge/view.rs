@@ -10,9 +10,12 @@ use super::descriptors::Descriptors;
 use super::queue::Queue;
 use super::spans::{interval_ns, known};
 use super::words::nanos;
-use crate::evidence::record::{EarlyEnd, ListenerEvidence, NamespaceEvidence, Record, Role};
+use crate::evidence::record::{
+    EarlyEnd, Life, ListenerEvidence, NamespaceEvidence, ProcessEvidence, Record, Role, Turned,
+};
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
+use crate::plan::change::Turn;
 
 /// A record and what follows from it.
 pub(crate) struct View<'a> {
@@ -39,14 +42,19 @@ impl<'a> View<'a> {
         let end_ns = record.duration_ns.max(last_probe);
         let shard = serving_shard(record);
         let per_connection = 1 + u64::from(record.cell.target.plan.extra_fds_per_connection);
+        let listened_ns = listened_ns(record, end_ns);
+        // A process of a command is one of one life; what went before it is another.
+        let there_ns = |p: &ProcessEvidence| if p.member.is_some() { end_ns } else { listened_ns };
         let targets = record.evidence.processes.iter().filter(|p| p.role == Role::Target && p.shard == shard);
         Self {
             record,
             end_ns,
             timeout_ns: nanos(record.probe.plan.timeout),
             failed: record.probe.samples.iter().filter(|s| !s.outcome.passed()).collect(),
-            queue: probed_listener(record).and_then(|(name, l)| Queue::of(name, l, end_ns)),
-            targets: busiest_first(targets.filter_map(|p| Descriptors::of(p, per_connection, end_ns)).collect()),
+            queue: probed_listener(record).and_then(|(name, l)| Queue::of(name, l, end_ns, listened_ns)),
+            targets: busiest_first(
+                targets.filter_map(|p| Descriptors::of(p, per_connection, end_ns, there_ns(p))).collect(),
+            ),
             shard,
         }
     }
@@ -106,7 +114,8 @@ impl<'a> View<'a> {
         let listeners = &self.record.evidence.server.listeners;
         let Some(probed) = self.queue.as_ref().and_then(|q| address_of(q.name)) else { return Vec::new() };
         let sharing = listeners.iter().filter(|(name, _)| address_of(name) == Some(probed));
-        sharing.filter_map(|(name, l)| Queue::of(name, l, self.end_ns)).collect()
+        let listened_ns = listened_ns(self.record, self.end_ns);
+        sharing.filter_map(|(name, l)| Queue::of(name, l, self.end_ns, listened_ns)).collect()
     }
 
     /// Connections taken from the accept queues between two instants: those that entered a queue (`Tcp.PassiveOpens`,
@@ -146,6 +155,40 @@ impl<'a> View<'a> {
             return knob.given.as_ref().and_then(as_number);
         }
         self.record.cell.sysctls.get(name).and_then(|text| text.trim().parse().ok())
+    }
+
+    /// A sysctl as it stood at an instant: as given, unless it was set anew before.
+    pub(crate) fn sysctl_at(&self, name: &str, at_ns: u64) -> Option<u64> {
+        let done = |turned: &&Turned| turned.done_ns.is_some_and(|done_ns| done_ns <= at_ns);
+        let set = |turned: &Turned| match &turned.what {
+            Turn::Set { knob, .. } if knob.strip_prefix("sysctl.") == Some(name) => turned.given.as_ref()?.parse().ok(),
+            _ => None,
+        };
+        self.record.turned.iter().rev().filter(done).find_map(set).or_else(|| self.sysctl(name))
+    }
+
+    /// The backlog that the program had asked for at an instant: a new configuration is asked for with the next `listen(2)`.
+    pub(crate) fn backlog_asked_at(&self, at_ns: u64) -> Option<u64> {
+        let of = |turned: &Turned| match &turned.what {
+            Turn::Configure { knob, value: KnobValue::Number(value) } if knob == "target.backlog" => Some(*value),
+            _ => None,
+        };
+        if self.record.turned.iter().all(|turned| of(turned).is_none()) {
+            return self.backlog_asked();
+        }
+        let (mut asked, mut configured) = (self.record.cell.target.backlog().map(u64::from), None);
+        for turned in self.record.turned.iter().filter(|turned| turned.done_ns.is_some_and(|done| done <= at_ns)) {
+            configured = of(turned).or(configured);
+            if !turned.what.is_of_a_knob() {
+                asked = configured.or(asked);
+            }
+        }
+        asked
+    }
+
+    /// When the last probe that failed began; the end where none did. What stood then is what it met.
+    pub(crate) fn last_failure_ns(&self) -> u64 {
+        self.failed.last().map_or(self.end_ns, |sample| sample.started_ns)
     }
 
     /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's, or else the
@@ -216,6 +259,14 @@ fn probed_listener(record: &Record) -> Option<(&str, &ListenerEvidence)> {
     let chosen =
         fullest(&|listens| listens == address).or_else(|| fullest(&|listens| listens.port() == address.port()));
     chosen.map(|(name, listener)| (name.as_str(), listener))
+}
+
+/// For how long the target was there: all the time, but for what lay between the end of one life and the next one's listening.
+fn listened_ns(record: &Record, end_ns: u64) -> u64 {
+    let gone = |life: &Life| life.end.as_ref().and_then(|end| end.gone_ns);
+    let next = record.lives.iter().skip(1).map(|life| life.listening_ns.unwrap_or(end_ns)).chain([end_ns]);
+    let away = record.lives.iter().zip(next).filter_map(|(life, next_ns)| Some(next_ns.saturating_sub(gone(life)?)));
+    end_ns.saturating_sub(away.sum())
 }
 
 /// The target process behind the probe's port: the one that said it listens there, or else the first.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
@@ -19,19 +19,25 @@ use super::message::{Failed, Order, Place, Said, SandboxOrder, Tell};
 use super::observe::Glance;
 use super::own_host::OwnHost;
 use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
-use super::reap;
 use super::scratch::{self, Scratch};
 use super::sysctl::Reading;
-use super::turns::{Turns, sum};
-use crate::evidence::record::{CommandRecord, EarlyEnd, Evidence, Role};
+use super::turns::Turns;
+use crate::evidence::record::{CommandRecord, EarlyEnd, Evidence, Life, Role, Turned};
 use crate::plan::cell::Cell;
 use crate::plan::fault::Fault;
 use crate::plan::topology::Layout;
 
+mod account;
+mod change;
 mod command;
 mod error;
 mod inside;
+mod life;
 mod rising;
+mod watch;
+
+use self::change::Changing;
+use self::life::Upkeep;
 
 pub use error::CellError;
 use error::{garbled, out_of_turn, worker_failed};
@@ -102,6 +108,14 @@ pub struct Gathered {
     pub missing_shards: Vec<u32>,
     /// Every probe.
     pub samples: Vec<Sample>,
+    /// What was turned while it ran.
+    pub turned: Vec<Turned>,
+    /// The target's lives; empty where nothing could restart it.
+    pub lives: Vec<Life>,
+    /// Every result of the startup probe.
+    pub startup: Vec<Sample>,
+    /// Every result of the readiness probe.
+    pub readiness: Vec<Sample>,
     /// What was seen from outside.
     pub evidence: Evidence,
     /// Processor time of the observer over wall time.
@@ -128,7 +142,7 @@ pub fn run(
     show: &mut dyn FnMut(Live),
 ) -> Result<Gathered, CellError> {
     let began = monotonic_ns();
-    let mut stage = Stage::new(interrupt, book);
+    let mut stage = Stage::new(interrupt, book, cell, layout);
     let t0_ns = stage.set_up(cell, layout, show).inspect_err(|error| {
         if matches!(error, CellError::Interrupted) {
             show(Live::Stopping);
@@ -160,10 +174,16 @@ struct Stage<'a> {
     points: BTreeMap<u32, LoadPoint>,
     /// Workers asked for their account that have not given it.
     awaited: BTreeSet<Key>,
+    /// Workers that closed their output: nothing more will come of them.
+    silent: BTreeSet<Key>,
     /// Whose turn it is to open.
     turns: Option<Turns>,
     t0_ns: u64,
     gathered: Gathered,
+    /// The target's lives, and who asks after it.
+    upkeep: Upkeep,
+    /// What is still to be changed.
+    changing: Changing,
     /// The target's control group. After the workers, because it is removed when it is dropped, and must be empty by then.
     group: Option<Group>,
     /// The folders of commands, removed when they are dropped.
@@ -173,7 +193,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn new(interrupt: &'a Interrupt, book: Option<&'a Book>) -> Self {
+    fn new(interrupt: &'a Interrupt, book: Option<&'a Book>, cell: &Cell, layout: &Layout) -> Self {
         let (mouth, ear) = channel();
         Self {
             interrupt,
@@ -182,9 +202,12 @@ impl<'a> Stage<'a> {
             ear,
             points: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            silent: BTreeSet::new(),
             turns: None,
             t0_ns: 0,
             gathered: Gathered::default(),
+            upkeep: Upkeep::new(cell, layout),
+            changing: Changing::new(cell),
             group: None,
             scratches: Vec::new(),
             own_host: OwnHost::new(book),
@@ -204,6 +227,7 @@ impl<'a> Stage<'a> {
         let key = Key { role, shard };
         let worker = Worker::start(key, order, self.mouth.clone())?;
         self.workers.insert(key, worker);
+        self.silent.remove(&key);
         Ok(())
     }
 
@@ -256,6 +280,7 @@ impl<'a> Stage<'a> {
         for (shard, plan) in (0..).zip(&layout.targets) {
             let order = self.target(cell, plan, server)?;
             self.add(Role::Target, shard, &order)?;
+            self.upkeep.orders.push(order);
         }
         for shard in 0..layout.load.shards {
             let order =
@@ -263,8 +288,23 @@ impl<'a> Stage<'a> {
             self.add(Role::Load, shard, &order)?;
         }
         self.turns = Some(Turns::new(&layout.load, machine::cpus()));
-        let order = self.probe(cell, &layout.probe, (server, client))?;
-        self.add(Role::Probe, 0, &order)?;
+        let restart = cell.restart.as_ref();
+        let (startup, readiness) = (
+            restart.and_then(|restart| restart.startup.as_ref()),
+            restart.and_then(|restart| restart.readiness.as_ref()),
+        );
+        let setups = [
+            Some((&cell.probe, &layout.probe)),
+            startup.and_then(|setup| Some((setup, layout.startup.as_ref()?))),
+            readiness.and_then(|setup| Some((setup, layout.readiness.as_ref()?))),
+        ];
+        for ((shard, check), (setup, plan)) in
+            (0..).zip(life::CHECKS).zip(setups).filter_map(|(who, what)| Some((who, what?)))
+        {
+            let held = !self.upkeep.is_asked(check);
+            let order = self.probe(cell, plan, (setup.nofile, held), (server, client))?;
+            self.add(Role::Probe, shard, &order)?;
+        }
         let mut ready: BTreeMap<u32, Ready> = BTreeMap::new();
         for _ in 1..self.workers.len() {
             match self.hear(Role::Target)? {
@@ -320,140 +360,6 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Listens until the hold and the health check are over, or a signal comes.
-    fn watch(&mut self, cell: &Cell, layout: &Layout, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
-        let after = |duration: Duration| self.t0_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
-        let deadline = after(cell.duration() + cell.probe.timeout * PROBE_ATTEMPTS + cell.probe.period + PATIENCE);
-        let mut probe_done = false;
-        loop {
-            if self.interrupt.seen().is_some() {
-                self.gathered.interrupted = true;
-                show(Live::Stopping);
-                return Ok(());
-            }
-            let now = monotonic_ns();
-            let held = self.end_ns(cell, now);
-            if probe_done && now >= held {
-                return Ok(());
-            }
-            if now > deadline {
-                return Err(CellError::Silent { role: "probe" });
-            }
-            let wait = if probe_done { LOOK.min(since(now, held)) } else { LOOK };
-            let (key, heard) = match self.ear.recv_timeout(wait) {
-                Ok(heard) => heard,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Err(CellError::Silent { role: "probe" }),
-            };
-            match heard {
-                Heard::Said(Said::ProbeDone) => probe_done = true,
-                Heard::Said(Said::Sample(sample)) => {
-                    show(Live::Probe(sample.clone()));
-                    self.gathered.samples.push(sample);
-                    self.rise_no_further(cell, layout);
-                }
-                Heard::Said(Said::Point(point)) => {
-                    self.points.insert(key.shard, point);
-                    if let Some(turns) = &mut self.turns {
-                        turns.attempted(key.shard, point.attempted);
-                    }
-                    self.open_in_turn();
-                    show(Live::Load(sum(self.points.values())));
-                }
-                Heard::Said(Said::Glance(glance)) => show(Live::Table(glance)),
-                Heard::Said(Said::TargetDone(outcome)) => self.note_target(key.shard, outcome),
-                Heard::Said(Said::CommandDone(account)) => self.note_command(key, *account),
-                Heard::Said(Said::Failed(failed)) if key.role == Role::Target => {
-                    self.note_early_end(key, Some(failed.what));
-                }
-                Heard::Closed if key.role == Role::Target => self.note_early_end(key, None),
-                Heard::Closed if key.role == Role::Probe && probe_done => {}
-                Heard::Closed => return Err(self.broke(key)),
-                Heard::Said(Said::Failed(failed)) => return Err(worker_failed(key, failed)),
-                Heard::Said(other) => return Err(out_of_turn(key, &other)),
-                Heard::Garbled(line) => return Err(garbled(key, &line)),
-            }
-        }
-    }
-
-    /// Takes everybody's account, then ends everybody.
-    fn finish(&mut self, show: &mut dyn FnMut(Live)) -> Result<(), CellError> {
-        self.gathered.duration_ns = monotonic_ns().saturating_sub(self.t0_ns);
-        // The last observation comes before anything is let go.
-        self.ask(&[Role::Sandbox]);
-        self.accounts()?;
-        // A command that is asked to end closes its connections, so the load tells first what it held.
-        self.ask(&[Role::Load]);
-        self.accounts()?;
-        self.ask(&[Role::Target]);
-        self.accounts()?;
-        self.gathered.load.thin_timeline(TIMELINE_MOST);
-        reap::all(&mut self.workers, |gone, of| show(Live::Gone { gone, of }));
-        self.group = None;
-        Ok(())
-    }
-
-    fn ask(&mut self, roles: &[Role]) {
-        for (key, worker) in self.workers.iter_mut().filter(|(key, _)| roles.contains(&key.role)) {
-            let ended_before =
-                self.gathered.early_ends.iter().any(|end| (Role::Target, end.shard) == (key.role, key.shard));
-            if !ended_before {
-                self.awaited.insert(*key);
-            }
-            // One that has ended is heard of through its closed output.
-            worker.tell(&Tell::Stop).ok();
-        }
-    }
-
-    /// Hears until everybody asked has given account or has ended without one.
-    fn accounts(&mut self) -> Result<(), CellError> {
-        let mut heard_ns = monotonic_ns();
-        while let Some(waiting) = self.awaited.first().copied() {
-            let Ok((key, heard)) = self.ear.recv_timeout(LOOK) else {
-                let silent = since(heard_ns, monotonic_ns());
-                if silent > PATIENCE {
-                    return Err(CellError::Silent { role: role_name(waiting.role) });
-                }
-                // Whoever wants to stop waits for nobody who has nothing to say; only without an observation is there no record.
-                if self.interrupt.seen().is_some() && silent > BRIEF && waiting.role != Role::Sandbox {
-                    self.gathered.interrupted = true;
-                    let silent = std::mem::take(&mut self.awaited).into_iter().filter(|key| key.role == Role::Load);
-                    self.gathered.missing_shards.extend(silent.map(|key| key.shard));
-                }
-                continue;
-            };
-            heard_ns = monotonic_ns();
-            match heard {
-                Heard::Said(Said::Observed { evidence, cpu_fraction }) => {
-                    self.gathered.evidence = *evidence;
-                    self.gathered.observer_cpu_fraction = cpu_fraction;
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::LoadDone(outcome)) => {
-                    self.gathered.load.merge(&outcome);
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::TargetDone(outcome)) => {
-                    self.note_target(key.shard, outcome);
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::CommandDone(account)) => {
-                    self.note_command(key, *account);
-                    self.awaited.remove(&key);
-                }
-                Heard::Said(Said::Sample(sample)) => self.gathered.samples.push(sample),
-                Heard::Closed if self.awaited.remove(&key) => match key.role {
-                    Role::Load => self.gathered.missing_shards.push(key.shard),
-                    Role::Target => self.note_early_end(key, None),
-                    Role::Sandbox | Role::Probe => return Err(self.broke(key)),
-                },
-                Heard::Garbled(line) => return Err(garbled(key, &line)),
-                Heard::Closed | Heard::Said(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// The next thing said during set-up. `expected` is named when nobody says anything.
     fn hear(&mut self, expected: Role) -> Result<(Key, Said), CellError> {
         self.hear_within(expected, PATIENCE)
@@ -482,7 +388,11 @@ impl<'a> Stage<'a> {
             self.gathered.target.resize(index + 1, None);
         }
         if let Some(slot) = self.gathered.target.get_mut(index) {
-            *slot = Some(outcome);
+            match slot {
+                // What an earlier life of it counted is its own as well.
+                Some(earlier) => earlier.followed_by(&outcome),
+                None => *slot = Some(outcome),
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use brimful_loadgen::probe::{ProbePlan, Sample};
+
 use crate::evidence::given;
 use crate::evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
 use crate::plan::cell::Cell;
@@ -61,6 +63,10 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
             missing_shards: gathered.missing_shards,
         },
         probe: ProbeRecord { plan: layout.probe.clone(), samples: gathered.samples },
+        turned: gathered.turned,
+        lives: gathered.lives,
+        startup: beside(layout.startup.as_ref(), gathered.startup),
+        readiness: beside(layout.readiness.as_ref(), gathered.readiness),
         evidence: gathered.evidence,
         cost: Cost {
             setup_ms: gathered.setup.as_secs_f64() * 1e3,
@@ -69,4 +75,9 @@ pub fn record(belongs: Belongs<'_>, host: Host, cell: &Cell, layout: &Layout, ga
             observer_cpu_fraction: gathered.observer_cpu_fraction,
         },
     }
+}
+
+/// A probe beside liveness, where it was planned.
+fn beside(plan: Option<&ProbePlan>, samples: Vec<Sample>) -> Option<ProbeRecord> {
+    plan.map(|plan| ProbeRecord { plan: plan.clone(), samples })
 }

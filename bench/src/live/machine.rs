@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use brimful_target::limits;
 use rustix::system::uname;
+use rustix::thread::{CapabilitySet, capabilities};
 
 use super::vm;
 use crate::evidence::proc::{self, FileNr};
 use crate::evidence::record::Host;
+use crate::plan::change::{Change, Turn};
 use crate::plan::cost::Machine;
 use crate::plan::need::Need;
 use crate::plan::scenario::Scenario;
@@ -109,9 +111,22 @@ pub fn missing(scenario: &Scenario, alone: bool) -> Option<Missing> {
             "run brimful as root".to_owned(),
         );
     }
+    let limits = |change: &Change| matches!(&change.what, Turn::Set { knob, .. } if knob == "ulimit.nofile");
+    if command.user.is_some() && scenario.changes.iter().any(|(_, change)| limits(change)) && !may_limit_others() {
+        return missing(
+            "its server runs as another user, whose limits nobody can change here while it runs (prlimit(2) takes CAP_SYS_RESOURCE)"
+                .to_owned(),
+            "let it run as brimful does (no `user` in [target]), or give brimful CAP_SYS_RESOURCE".to_owned(),
+        );
+    }
     // An arm or an axis may name another program, which is refused when it is to be started.
     let name = command.argv.first().filter(|name| !name.contains("{{") && program(name).is_none())?;
     missing(format!("there is no program `{name}`"), format!("install `{name}`, or name another in [target] argv"))
+}
+
+/// Whether this process may set the limits of another user's (`check_prlimit_permission`, `kernel/sys.c`).
+fn may_limit_others() -> bool {
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE))
 }
 
 /// The file of a program: itself where the name is a path, or else the first one in `PATH`, and in the two folders of

@@ -71,6 +71,8 @@ pub enum Order {
         plan: ProbePlan,
         /// No probe is begun at or after this age of the cell; `None` for no end.
         until: Option<Duration>,
+        /// Whether it waits for [`Tell::Begin`] before it asks anything.
+        held: bool,
     },
 }
 
@@ -141,7 +143,7 @@ pub struct SandboxOrder {
 }
 
 /// A later line to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tell {
     /// The cell starts at this instant of `CLOCK_MONOTONIC`, in nanoseconds.
     Start {
@@ -165,8 +167,71 @@ pub enum Tell {
     Open,
     /// To the load: open no more connections, and go on with those there are.
     Enough,
+    /// To a probe: ask, of a container that was started so many nanoseconds after the start instant.
+    Begin {
+        /// Its age counts from here.
+        born_ns: u64,
+    },
+    /// To a probe: ask no more until told to begin; the one in flight is given up.
+    Hold,
+    /// To the sandbox: turn this.
+    Turn {
+        /// Its number, which the answer repeats.
+        number: u32,
+        /// What.
+        what: Hand,
+    },
+    /// To a target whose cell goes on without it: end as a container is asked to, within this time. What a command is sent is its stop signal.
+    Leave {
+        /// `terminationGracePeriodSeconds`.
+        grace: Duration,
+    },
     /// Finish, give account, end.
     Stop,
+}
+
+/// The processes of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processes {
+    /// Its workers.
+    pub pids: Vec<u32>,
+    /// Whether these only keep commands, and what was started by them is meant.
+    pub trees: bool,
+}
+
+/// What the sandbox can turn while a cell runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hand {
+    /// A sysctl, in the server's namespace and, where there is one, in the client's.
+    Sysctl {
+        /// The dotted name.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// The descriptor limit of these processes and of all below them.
+    Nofile {
+        /// The target's.
+        of: Processes,
+        /// The limit.
+        nofile: Nofile,
+    },
+    /// `ulimit -n`, typed into a shell.
+    Shell {
+        /// The limit.
+        nofile: Nofile,
+        /// The target's, to see what they have of it.
+        beside: Processes,
+    },
+    /// `listen(2)` on the sockets that these processes, or any below them, have listening on these ports.
+    Relisten {
+        /// The target's.
+        of: Processes,
+        /// The ports.
+        ports: Vec<u16>,
+        /// The backlog to ask for.
+        backlog: u32,
+    },
 }
 
 /// A line from a worker.
@@ -196,6 +261,15 @@ pub enum Said {
     Point(LoadPoint),
     /// A probe ended.
     Sample(Sample),
+    /// Something was turned, or could not be.
+    Turned {
+        /// The number of the order.
+        number: u32,
+        /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+        at_ns: u64,
+        /// What was read back, in words.
+        given: Result<String, Failed>,
+    },
     /// How the table stands, for whoever watches live.
     Glance(Glance),
     /// The sandbox's account.

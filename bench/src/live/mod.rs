@@ -23,6 +23,7 @@ mod reap;
 mod scratch;
 mod sys;
 pub mod sysctl;
+mod turn;
 mod turns;
 pub mod vm;
 pub mod worker;

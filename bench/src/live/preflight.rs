@@ -30,8 +30,9 @@ pub fn try_sysctls(cells: &[Cell]) -> Result<Vec<Refusal>, Failed> {
     }
     let mut sysctls: Vec<(String, String)> = Vec::new();
     // Those of the whole host are set in a guest only, and not for a trial: they would hold for brimful too.
-    for (name, value) in cells.iter().flat_map(|cell| &cell.sysctls).filter(|(name, _)| !knob::is_host_wide(name)) {
-        let pair = (name.clone(), value.clone());
+    let of_cells = cells.iter().flat_map(|cell| &cell.sysctls).map(|(name, value)| (name.clone(), value.clone()));
+    let of_changes = cells.iter().flat_map(|cell| &cell.changes).filter_map(|change| change.what.sysctl());
+    for pair in of_cells.chain(of_changes).filter(|(name, _)| !knob::is_host_wide(name)) {
         if !sysctls.contains(&pair) {
             sysctls.push(pair);
         }

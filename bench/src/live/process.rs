@@ -128,6 +128,11 @@ impl Worker {
         self.child.try_wait()
     }
 
+    /// Closes its input: whatever waits for the end of it goes on to its own end.
+    pub fn close_input(&mut self) {
+        self.orders = None;
+    }
+
     /// Kills it, and returns when it is gone, descriptors and all, and what it keeps.
     pub fn end(&mut self) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + LET_GO;
@@ -149,9 +154,9 @@ impl Worker {
 
     /// Kills it without waiting.
     pub fn kill(&mut self) {
-        self.orders = None;
-        // An error means that it has ended already, which is what is wanted.
+        // An error means that it has ended already, which is what is wanted. Its input is closed afterwards: it would end by itself on that.
         self.child.kill().ok();
+        self.orders = None;
     }
 
     /// The end of what it wrote to standard error.

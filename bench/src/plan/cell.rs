@@ -10,8 +10,10 @@ use brimful_target::limits::Nofile;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::command::Command;
 use super::fault::Fault;
+use super::kubelet::Restart;
 
 /// Where client and server stand to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,6 +205,12 @@ pub struct Cell {
     pub load: LoadSetup,
     /// The health check.
     pub probe: ProbeSetup,
+    /// What is turned while it runs, in the order of time. Left out of a record where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// That the target is restarted as the kubelet would. `None` where its failures are only counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
 }
 
 impl Cell {

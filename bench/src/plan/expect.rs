@@ -93,6 +93,65 @@ pub enum Why {
     NotRelistened,
 }
 
+/// When a change that was made while a cell ran was felt by the health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Took {
+    /// As soon as it was made.
+    Live,
+    /// Not before `listen(2)` was called again.
+    AtListen,
+    /// Not before the process was started again.
+    AtStart,
+    /// Not even then.
+    Never,
+    /// Not as long as it was watched, in which nobody listened or started again.
+    NotYet,
+}
+
+/// How many restarts are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HowMany {
+    /// At least so many.
+    pub least: u64,
+    /// At most so many; `None` for any number more.
+    pub most: Option<u64>,
+}
+
+impl HowMany {
+    /// Whether a number is right.
+    #[must_use]
+    pub fn holds(&self, number: u64) -> bool {
+        self.least <= number && self.most.is_none_or(|most| number <= most)
+    }
+
+    /// Reads `2`, `1..3` (both ends count) and `2..`; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.trim().parse::<u64>().ok();
+        match text.split_once("..") {
+            None => number(text).map(|number| Self { least: number, most: Some(number) }),
+            Some((least, "")) => Some(Self { least: number(least)?, most: None }),
+            Some((least, most)) => {
+                let (least, most) = (number(least)?, number(most)?);
+                (least <= most).then_some(Self { least, most: Some(most) })
+            }
+        }
+    }
+}
+
+impl fmt::Display for HowMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.most {
+            Some(most) if most == self.least => write!(f, "{most}"),
+            Some(most) => write!(f, "{} to {most}", self.least),
+            None => write!(f, "{} or more", self.least),
+        }
+    }
+}
+
 /// One line of a scenario's `[expect]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +166,12 @@ pub struct Expectation {
     pub why: Option<Why>,
     /// Causes that must not be named.
     pub must_not_claim: Vec<CauseName>,
+    /// When the first change that was made to it while it ran was felt.
+    pub took: Option<Took>,
+    /// How often the kubelet restarted it.
+    pub restarts: Option<HowMany>,
+    /// Whether it came to rest.
+    pub settles: Option<bool>,
 }
 
 impl Expectation {
@@ -130,4 +195,21 @@ macro_rules! display_as_written {
         }
     )*};
 }
-display_as_written!(CellOutcome, CauseName, Why);
+display_as_written!(CellOutcome, CauseName, Why, Took);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_is_a_number_or_a_range_with_both_ends() {
+        let holds = |text: &str| (0..6).filter(|&n| HowMany::parse(text).unwrap().holds(n)).collect::<Vec<u64>>();
+        assert_eq!(
+            (holds("2"), holds("1..3"), holds("4.."), holds("0..0")),
+            (vec![2], vec![1, 2, 3], vec![4, 5], vec![0])
+        );
+        for bad in ["", "..", "..3", "3..1", "-1", "one", "1..2..3"] {
+            assert_eq!(HowMany::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
 use super::arm::ARM;
-use super::axis::{ids, product};
-use super::cell::{Cell, KnobSetting, KnobValue};
+use super::axis::{Condition, ids, product};
+use super::cell::{Cell, KnobSetting, KnobValue, ProbeSetup};
+use super::change;
 use super::command::{self, ARG, ARGV};
 use super::host;
 use super::knob::{parse_nofile, parse_time, print_nofile};
@@ -42,6 +43,10 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         put_on_arm((&mut cell, &mut manners), scenario, nofile_hard)?;
         cell.load.behaviour = manners.behaviour().map_err(|what| not_applied("load.behaviour", &what))?;
         cell.load.comeback = manners.comeback();
+        let asked = |knob: &str| cell.knobs.get(knob).map(|setting| &setting.asked);
+        let here = |when: &Condition| when.iter().all(|(knob, value)| asked(knob) == Some(value));
+        cell.changes = scenario.changes.iter().filter(|(when, _)| here(when)).map(|(_, it)| it.clone()).collect();
+        change::feasible(&cell, nofile_hard)?;
         if !scenario.arms.is_empty() {
             together(&cell)?;
         }
@@ -50,6 +55,16 @@ pub fn expand(scenario: &Scenario, nofile_hard: u64) -> Result<Vec<Cell>, Vec<Re
         Ok(cell)
     });
     cells.collect::<Result<_, Refusal>>().map_err(|refusal| vec![refusal])
+}
+
+/// The cell once its program is configured with another value, as the next start of it finds it.
+///
+/// # Errors
+/// A [`Refusal`] for a knob that no program has, or a value that it does not take; neither comes out of a parsed scenario.
+pub fn configured(cell: &Cell, knob: &str, value: &KnobValue) -> Result<Cell, Refusal> {
+    let mut cell = cell.clone();
+    apply((&mut cell, &mut Manners::default()), knob, value).map_err(|what| not_applied(knob, &what))?;
+    Ok(cell)
 }
 
 /// What the cell's arm sets, after the matrix: the two never speak of one knob. The cell's knobs name the arm alone.
@@ -129,6 +144,8 @@ fn base(scenario: &Scenario, id: String) -> Cell {
         target: scenario.target.clone(),
         load: scenario.load.clone(),
         probe: scenario.probe.clone(),
+        changes: Vec::new(),
+        restart: scenario.restart.clone(),
     }
 }
 
@@ -173,6 +190,10 @@ fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobVal
         cell.sysctls.insert(sysctl.to_owned(), value.to_string());
         return Ok(());
     }
+    if knob == STARTUP_FAILURES {
+        let failures = number(value)?;
+        return startup_failures(cell, failures);
+    }
     if knob.starts_with(ARG) || knob == ARGV {
         return command::set(&mut cell.target, knob, value);
     }
@@ -211,6 +232,20 @@ fn apply((cell, manners): (&mut Cell, &mut Manners), knob: &str, value: &KnobVal
         "load.source" => cell.load.source = word(value)?,
         _ => return Err("no part of a cell answers to this name".to_owned()),
     }
+    Ok(())
+}
+
+/// The knob of the startup probe.
+const STARTUP_FAILURES: &str = "restart.startup-failures";
+
+/// Gives the container a startup probe with so many failures allowed, or none for 0; one that the scenario does not describe
+/// asks as liveness does.
+fn startup_failures(cell: &mut Cell, failures: u32) -> Result<(), String> {
+    let liveness = &cell.probe;
+    let restart = cell.restart.as_mut().ok_or("it goes with [restart]")?;
+    let like = restart.startup.take().unwrap_or_else(|| liveness.clone());
+    restart.startup =
+        (failures > 0).then_some(ProbeSetup { failure_threshold: failures, success_threshold: 1, ..like });
     Ok(())
 }
 

@@ -7,12 +7,14 @@
 
 pub mod arm;
 pub mod cell;
+pub mod change;
 pub mod command;
 pub mod consent;
 pub mod expect;
 pub mod fault;
 pub mod gate;
 pub mod host;
+pub mod kubelet;
 pub mod manners;
 pub mod need;
 pub mod refusal;

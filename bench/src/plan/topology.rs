@@ -16,7 +16,7 @@ use brimful_loadgen::probe::ProbePlan;
 use brimful_target::Plan;
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, Path, SourceChoice};
+use super::cell::{Cell, Path, ProbeSetup, SourceChoice};
 use super::crowd::open_at_once;
 use super::refusal::Refusal;
 use super::words::grouped;
@@ -67,6 +67,12 @@ pub struct Layout {
     pub load: LoadPlan,
     /// The health check.
     pub probe: ProbePlan,
+    /// The startup probe, where the kubelet has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<ProbePlan>,
+    /// The readiness probe, where the kubelet has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<ProbePlan>,
 }
 
 impl Layout {
@@ -142,19 +148,24 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
         },
         seed: 0,
     };
-    let probe = ProbePlan {
-        action: cell.probe.action.clone(),
-        address: SocketAddr::new(cell.probe.host.unwrap_or(health.ip()), cell.probe.port.unwrap_or(health.port())),
-        period: cell.probe.period,
-        timeout: cell.probe.timeout,
-        initial_delay: cell.probe.initial_delay,
-        failure_threshold: cell.probe.failure_threshold,
-        success_threshold: cell.probe.success_threshold,
+    let plan = |probe: &ProbeSetup| ProbePlan {
+        action: probe.action.clone(),
+        address: SocketAddr::new(probe.host.unwrap_or(health.ip()), probe.port.unwrap_or(health.port())),
+        period: probe.period,
+        timeout: probe.timeout,
+        initial_delay: probe.initial_delay,
+        failure_threshold: probe.failure_threshold,
+        success_threshold: probe.success_threshold,
     };
-    Ok(Layout { targets, load, probe })
+    let restart = cell.restart.as_ref();
+    let startup = restart.and_then(|restart| restart.startup.as_ref()).map(plan);
+    let readiness = restart.and_then(|restart| restart.readiness.as_ref()).map(plan);
+    Ok(Layout { targets, load, probe: plan(&cell.probe), startup, readiness })
 }
 
-fn targets(cell: &Cell) -> Option<Vec<Plan>> {
+/// The plan of each shard of the target; `None` where their ports go beyond 65535.
+#[must_use]
+pub fn targets(cell: &Cell) -> Option<Vec<Plan>> {
     let first = &cell.target.plan;
     (0..cell.target.shards)
         .map(|shard| {

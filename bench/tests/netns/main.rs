@@ -13,6 +13,7 @@ mod faults;
 mod fleet;
 mod knee;
 mod leftovers;
+mod lives;
 mod probes;
 mod stage;
 mod support;

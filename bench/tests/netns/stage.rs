@@ -272,6 +272,7 @@ impl Stage {
             container: None,
             plan: probe(Path::Loopback),
             until: None,
+            held: false,
         };
         let worker = Actor::start(self.who, &self.binary, Role::Probe, &order);
         worker.hear(|said| matches!(said, Said::Waiting).then_some(()))
@@ -295,7 +296,7 @@ impl Stage {
         let until = Some(length);
         let mut probe = actor(
             Role::Probe,
-            Order::Probe { place: self.client, nofile: probe_nofile, container: None, plan: probe, until },
+            Order::Probe { place: self.client, nofile: probe_nofile, container: None, plan: probe, until, held: false },
         );
         let ready = |said| matches!(said, Said::TargetReady(_) | Said::Waiting).then_some(());
         for actor in [&target, &load, &probe] {

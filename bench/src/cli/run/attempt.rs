@@ -142,7 +142,9 @@ pub(super) fn in_short(verdict: &Verdict) -> String {
 pub(super) fn status_of(record: &Record, outcome: CellOutcome) -> ExitStatus {
     // A server that was told to exit at EMFILE and did is a finding.
     let as_told = record.target.outcomes.iter().flatten().any(|outcome| outcome.exited_on_emfile);
-    if !record.target.early_ends.is_empty() && !as_told {
+    // So is one that the kubelet started again.
+    let kept_up = record.cell.restart.is_some();
+    if !record.target.early_ends.is_empty() && !as_told && !kept_up {
         ExitStatus::Target
     } else if outcome == CellOutcome::Void {
         ExitStatus::GeneratorBound

@@ -80,8 +80,9 @@ pub(super) fn look(view: &View<'_>) -> Finding {
 /// Which of the two numbers bounds the queue; `None` where what is known does not say. Equal numbers are the program's:
 /// raising `net.core.somaxconn` alone would not reach it.
 pub(crate) fn why(view: &View<'_>, queue: &Queue<'_>) -> Option<Why> {
-    let (limit, asked) = (queue.limit.last, view.backlog_asked()?);
-    match view.sysctl("net.core.somaxconn") {
+    let then_ns = view.last_failure_ns();
+    let (limit, asked) = (queue.limit.at(then_ns), view.backlog_asked_at(then_ns)?);
+    match view.sysctl_at("net.core.somaxconn", then_ns) {
         _ if limit == asked => Some(Why::AppBacklog),
         Some(now) if limit < asked && limit < now => Some(Why::NotRelistened),
         _ if limit < asked => Some(Why::SomaxconnClamp),
@@ -196,8 +197,10 @@ fn proof(view: &View<'_>, queue: &Queue<'_>, absorbable: &[Wait], overflows: Opt
 }
 
 fn bound_by(view: &View<'_>, queue: &Queue<'_>) -> ProofLine {
-    let asked = view.backlog_asked().map_or_else(|| "not known".to_owned(), |n| n.to_string());
-    let somaxconn = view.sysctl("net.core.somaxconn").map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let then_ns = view.last_failure_ns();
+    let known = |number: Option<u64>| number.map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let asked = known(view.backlog_asked_at(then_ns));
+    let somaxconn = known(view.sysctl_at("net.core.somaxconn", then_ns));
     let text = match why(view, queue) {
         Some(Why::AppBacklog) => "the program asks listen(2) for no more",
         Some(Why::SomaxconnClamp) => "the program asked for more, and net.core.somaxconn cut it down",
@@ -206,7 +209,7 @@ fn bound_by(view: &View<'_>, queue: &Queue<'_>) -> ProofLine {
     };
     ProofLine::new(
         format!("listener.{}.limit", queue.name),
-        format!("{} (backlog asked {asked}, somaxconn {somaxconn})", queue.limit.last),
+        format!("{} (backlog asked {asked}, somaxconn {somaxconn})", queue.limit.at(then_ns)),
         text,
     )
 }

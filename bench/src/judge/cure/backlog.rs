@@ -14,8 +14,11 @@ const SOMAXCONN: &str = "net.core.somaxconn";
 pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
     let queue = view.queue.as_ref()?;
     let need = need(view, queue);
-    let asked = view.backlog_asked().unwrap_or(queue.limit.last);
-    let somaxconn = view.sysctl(SOMAXCONN);
+    // What stood when a probe last failed: it may have been changed since.
+    let then_ns = view.last_failure_ns();
+    let limit = queue.limit.at(then_ns);
+    let asked = view.backlog_asked_at(then_ns).unwrap_or(limit);
+    let somaxconn = view.sysctl_at(SOMAXCONN, then_ns);
     let code = || Place::new(PlaceKind::Code, format!("listen(fd, {need})"), None);
     let pod = || sysctl_places(SOMAXCONN, need, Note::Unsafe);
     let number = |knob: &str| Setting { knob: knob.to_owned(), value: KnobValue::Number(need) };
@@ -43,11 +46,11 @@ pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
             if backlog_too.is_some() {
                 places.insert(0, code());
             }
-            let reason = format!("the program asked for {} and got {}", count(asked), count(queue.limit.last));
+            let reason = format!("the program asked for {} and got {}", count(asked), count(limit));
             ("sysctl.net.core.somaxconn", Some(need), backlog_too, places, reason)
         }
         Why::NotRelistened => {
-            let reason = format!("the socket still has {}, its limit from before the change", count(queue.limit.last));
+            let reason = format!("the socket still has {}, its limit from before the change", count(limit));
             let also = backlog_too.or(sysctl_too);
             (
                 "relisten",
@@ -98,7 +101,7 @@ pub(crate) fn in_many_languages(backlog: u64) -> Place {
 fn need(view: &View<'_>, queue: &Queue<'_>) -> u64 {
     let ns = longest(view, queue).map_or(0, Span::len_ns);
     let came = view.arrivals_per_s().unwrap_or(0.0) * ns as f64 / 1e9 * 1.25;
-    (came.ceil() as u64).max(queue.limit.last.saturating_mul(2)).min(1 << 31).next_power_of_two()
+    (came.ceil() as u64).max(queue.limit.at(view.last_failure_ns()).saturating_mul(2)).min(1 << 31).next_power_of_two()
 }
 
 /// The longest stretch in which the queue was backed up and a failed probe began, and which stayed within its time-out.

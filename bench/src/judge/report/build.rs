@@ -3,6 +3,7 @@
 use brimful_loadgen::probe::Summary;
 use indexmap::IndexMap;
 
+use super::super::breakers;
 use super::super::foretold;
 use super::super::knobs::{self, Judged, Settings};
 use super::super::numbers::Numbers;
@@ -53,6 +54,7 @@ impl Report {
             headline: Vec::new(),
             knob_effects,
             smallest_cures,
+            breaks_the_loop: breakers::breakers(&cells),
             ranking,
             recommended,
             nothing_recommended,

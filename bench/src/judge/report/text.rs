@@ -39,6 +39,9 @@ pub fn render(report: &Report, look: Look) -> String {
     page.ranking(report);
     page.list("Smallest change in this run that cures", &told::smallest_cures(report));
     page.recommended(report);
+    page.list("What was changed while it ran", &told::changes(report));
+    page.restarts(&told::restarts(report));
+    page.list("What breaks the loop", &told::breakers(report));
     page.list("Predicted before the run, and measured", &told::predictions(report));
     for told in told::causes(&report.cells) {
         page.cause(&told);
@@ -58,6 +61,18 @@ impl Page {
         self.heading(heading);
         for line in lines {
             self.wrapped(line, 2, 4);
+        }
+    }
+
+    fn restarts(&mut self, cells: &[(String, Vec<String>)]) {
+        if cells.is_empty() {
+            return;
+        }
+        self.gap();
+        self.heading("Restarts by the kubelet (= well, x failing, - not asked yet, . not there)");
+        for (cell, lines) in cells {
+            self.wrapped(cell, 2, 4);
+            lines.iter().for_each(|line| self.wrapped(line, 4, 6));
         }
     }
 

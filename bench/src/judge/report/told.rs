@@ -11,6 +11,7 @@ use super::super::notes::NOT_READ_WITH_COOKIES;
 use super::super::tuning::{Paste, Ranked, Tuning};
 use super::super::verdict::{Undecided, Verdict};
 use super::super::words::{counted, listed};
+use super::super::{breakers, changes, restarts};
 use super::{CellReport, Report, talk};
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 use crate::plan::knob::lookup;
@@ -172,6 +173,26 @@ pub(crate) fn predictions(report: &Report) -> Vec<String> {
 /// What the connections did besides being held, one line for each cell in which they did something.
 pub(crate) fn talk(report: &Report) -> Vec<String> {
     report.cells.iter().filter_map(|cell| Some(format!("{}: {}", cell.id, talk::words(&cell.load)?))).collect()
+}
+
+/// What each change came to that was made while cells ran.
+pub(crate) fn changes(report: &Report) -> Vec<String> {
+    let of = |cell: &CellReport| {
+        let id = cell.id.clone();
+        cell.verdict.changes.iter().map(move |effect| format!("{id}: {}", changes::line(effect))).collect::<Vec<_>>()
+    };
+    report.cells.iter().flat_map(of).collect()
+}
+
+/// What the kubelet's restarts came to: for each cell its name, and its lines; then what breaks the loop.
+pub(crate) fn restarts(report: &Report) -> Vec<(String, Vec<String>)> {
+    let of = |cell: &CellReport| Some((cell.id.clone(), restarts::lines(cell.verdict.restarts.as_ref()?)));
+    report.cells.iter().filter_map(of).collect()
+}
+
+/// What breaks a restart loop.
+pub(crate) fn breakers(report: &Report) -> Vec<String> {
+    report.breaks_the_loop.iter().map(breakers::line).collect()
 }
 
 /// What is ruled out, the causes that the same line excludes together: their names, and the line.

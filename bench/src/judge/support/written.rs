@@ -81,6 +81,10 @@ impl World {
                 stopped_rising_at_ns: None,
             },
             probe: ProbeRecord { plan: probe_plan(), samples },
+            turned: Vec::new(),
+            lives: Vec::new(),
+            startup: None,
+            readiness: None,
             evidence: Evidence {
                 server: NamespaceEvidence {
                     counters: counters.into_iter().map(|(name, s)| (name.to_owned(), s)).collect(),
@@ -200,6 +204,8 @@ impl World {
                 host: None,
                 port: None,
             },
+            changes: Vec::new(),
+            restart: None,
         }
     }
 }

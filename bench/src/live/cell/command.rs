@@ -20,6 +20,10 @@ use crate::plan::topology;
 /// The sysctl that an administrator's processes never meet.
 const FILE_MAX: &str = "fs.file-max";
 
+/// How much is kept of what the lives of a command wrote, in bytes: the first ones tell what the others repeat. A life has at most two of
+/// the account's halves.
+const LOG_MOST: usize = 512 * 1024;
+
 /// A failure before the command could be started.
 pub(super) fn did_not_start(what: String, machine: bool) -> CellError {
     CellError::TargetDidNotStart { failed: Failed { what, hint: None, machine } }
@@ -70,8 +74,12 @@ impl Stage<'_> {
         })
     }
 
-    /// Notes that a command is ready.
+    /// Notes that a command is ready; of one that was started again, how long that took the last time.
     pub(super) fn note_ready(&mut self, shard: u32, ready_after_ns: u64) {
+        if let Some(command) = self.gathered.commands.iter_mut().find(|command| command.shard == shard) {
+            (command.ready_after_ns, command.ended) = (ready_after_ns, None);
+            return;
+        }
         self.gathered.commands.push(CommandRecord { shard, ready_after_ns, ended: None, words: Words::default() });
         self.gathered.commands.sort_by_key(|command| command.shard);
     }
@@ -86,9 +94,12 @@ impl Stage<'_> {
             self.gathered.early_ends.push(EarlyEnd { shard: key.shard, at_ns, how, said });
         }
         if let Some(command) = self.gathered.commands.iter_mut().find(|command| command.shard == key.shard) {
-            command.words = words;
+            command.words.followed_by(words);
             command.ended = how.filter(|_| asked);
         }
-        self.gathered.logs.insert(key.shard, log);
+        let all = self.gathered.logs.entry(key.shard).or_default();
+        if all.len() < LOG_MOST {
+            all.push_str(&log);
+        }
     }
 }

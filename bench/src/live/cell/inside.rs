@@ -12,10 +12,18 @@ impl Stage<'_> {
     /// What the probe of a cell is told. A command is run in the container: in the target's namespace and control group, with its limits, and
     /// beside a server that is a command itself with that one's variables, folder and user. Every other probe comes from the node,
     /// where the clients are.
-    pub(super) fn probe(&self, cell: &Cell, plan: &ProbePlan, (server, client): Places) -> Result<Order, CellError> {
-        let (nofile, until) = (cell.probe.nofile, Some(cell.duration()));
+    ///
+    /// Of its own it has a descriptor limit, and whether it waits to be told to begin.
+    pub(super) fn probe(
+        &self,
+        cell: &Cell,
+        plan: &ProbePlan,
+        (nofile, held): (Option<u64>, bool),
+        (server, client): Places,
+    ) -> Result<Order, CellError> {
+        let until = Some(cell.duration());
         let Action::Exec(exec) = &plan.action else {
-            return Ok(Order::Probe { place: client, nofile, container: None, plan: plan.clone(), until });
+            return Ok(Order::Probe { place: client, nofile, container: None, plan: plan.clone(), until, held });
         };
         let action = Action::Exec(self.contained(cell, exec)?);
         let container = Container {
@@ -23,7 +31,7 @@ impl Stage<'_> {
             user: cell.target.command.as_ref().and_then(|command| command.user.clone()),
         };
         let plan = ProbePlan { action, ..plan.clone() };
-        Ok(Order::Probe { place: server, nofile, container: Some(container), plan, until })
+        Ok(Order::Probe { place: server, nofile, container: Some(container), plan, until, held })
     }
 
     /// The command as it is run beside the first shard of the target.

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use budget::Budget;
 pub use side::{Side, SideName};
+pub(in crate::live) use tree::members;
 
 use host::Host;
 use process::{Round, Units, Watched};
@@ -96,14 +97,35 @@ impl Observer {
         }
     }
 
-    /// Watches one more process from the next round on. One that is gone already is recorded without readings.
+    /// Watches one more process from the next round on. One that is gone already is recorded without readings. One that takes
+    /// the place of another, after a restart, continues its series: what is counted is counted on from there.
     pub fn watch(&mut self, role: Role, shard: u32, pid: u32) {
-        self.processes.push(Watched::open(&self.proc_root, role, shard, pid, None));
+        let new = Watched::open(&self.proc_root, role, shard, pid, None);
+        let same = |old: &&mut Watched| old.is(role, shard) && old.evidence.member.is_none();
+        match self.processes.iter_mut().find(same) {
+            Some(old) => {
+                old.succeeded_by(new);
+                self.look_again();
+            }
+            None => self.processes.push(new),
+        }
     }
 
     /// Watches every process of a command, by the worker that keeps it, from the next round on: those there are, and those to come.
+    /// After a restart those of the earlier life stay apart, each with a series of its own that ends with it.
     pub fn watch_tree(&mut self, role: Role, shard: u32, keeper: u32) {
-        self.trees.push(Tree::of(role, shard, keeper));
+        let Some(tree) = self.trees.iter_mut().find(|tree| (tree.role, tree.shard) == (role, shard)) else {
+            self.trees.push(Tree::of(role, shard, keeper));
+            return;
+        };
+        tree.is_kept_by(keeper);
+        self.processes.iter_mut().filter(|old| old.is(role, shard)).for_each(Watched::has_left);
+        self.look_again();
+    }
+
+    /// Reads everything of every process in the next round: something was changed, such as a limit.
+    pub fn look_again(&mut self) {
+        self.rest.forgive();
     }
 
     /// Watches the throttling of the control group whose processor time the target uses, by its folder, from the next round on.
@@ -196,7 +218,7 @@ impl Observer {
     fn glance(&self, at_ns: u64) -> Glance {
         let listener = self.server.main_listener();
         let first_target = |process: &&Watched| process.evidence.role == Role::Target && process.evidence.shard == 0;
-        // After a restart there are two, and one of them is gone; of a command's processes, the one with the most.
+        // Of a command's processes, the one with the most.
         let target = self.processes.iter().filter(first_target).filter(|process| process.is_alive());
         let target = target.max_by_key(|process| process.evidence.descriptors.last);
         let last = |series: &crate::evidence::series::Series| (series.reads > 0).then_some(series.last);

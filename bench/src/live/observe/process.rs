@@ -59,6 +59,12 @@ pub(super) struct Watched {
     schedstat: Meter,
     inotify: Meter,
     counting: Budget,
+    /// When the last round was that found it there, and the one that found it gone.
+    seen_ns: u64,
+    gone_ns: Option<u64>,
+    /// What those before it had used, at the ends of their series.
+    earlier_cpu_ns: u64,
+    earlier_wait_ns: u64,
 }
 
 #[derive(Debug)]
@@ -125,6 +131,10 @@ impl Watched {
             schedstat: Meter::new("process.schedstat"),
             inotify: Meter::new("process.inotify"),
             counting: Budget::one_in(COUNTING_SHARE),
+            seen_ns: 0,
+            gone_ns: None,
+            earlier_cpu_ns: 0,
+            earlier_wait_ns: 0,
             path,
         };
         match Files::open(pid, &watched.path) {
@@ -145,6 +155,9 @@ impl Watched {
         let rest = if round.whole { self.read_rest(&files, round, buffer) } else { Some(()) };
         if rest.and_then(|()| self.read_descriptors(&files, round, buffer)).is_some() {
             self.files = Some(files);
+            self.seen_ns = round.at_ns;
+        } else {
+            self.gone_ns = Some(round.at_ns);
         }
     }
 
@@ -161,6 +174,33 @@ impl Watched {
             series.push(at_ns, count);
         }
         Some(nanoseconds(begun.elapsed()))
+    }
+
+    /// It was ended for another to come: what it had open it has no more, from the round on that found it gone.
+    pub(super) fn has_left(&mut self) {
+        let gone_ns = self.gone_ns.unwrap_or(self.seen_ns);
+        let inotify = self.evidence.inotify.as_mut();
+        for series in [&mut self.evidence.descriptors, &mut self.evidence.rss_bytes].into_iter().chain(inotify) {
+            if series.reads > 0 && series.last > 0 {
+                series.push(gone_ns, 0);
+            }
+        }
+        self.files = None;
+    }
+
+    /// Another process takes its place: what is counted goes on from where it stood.
+    pub(super) fn succeeded_by(&mut self, new: Self) {
+        self.has_left();
+        self.earlier_cpu_ns = self.evidence.cpu_ns.last;
+        self.earlier_wait_ns = self.evidence.runqueue_wait_ns.last;
+        self.evidence.pid = new.evidence.pid;
+        (self.path, self.files, self.gone_ns) = (new.path, new.files, None);
+        self.counting.forgive();
+    }
+
+    /// Whether it is one of the processes of this part.
+    pub(super) fn is(&self, role: Role, shard: u32) -> bool {
+        (self.evidence.role, self.evidence.shard) == (role, shard)
     }
 
     /// Whether the last round found it alive.
@@ -189,7 +229,8 @@ impl Watched {
         let stat = present(&mut self.cpu, || running(files, pid, buffer))?;
         if let Some(stat) = stat {
             let ticks = stat.utime_ticks.saturating_add(stat.stime_ticks);
-            self.evidence.cpu_ns.push(at_ns, ticks.saturating_mul(units.tick_ns));
+            let used_ns = ticks.saturating_mul(units.tick_ns).saturating_add(self.earlier_cpu_ns);
+            self.evidence.cpu_ns.push(at_ns, used_ns);
         }
 
         let pages = present(&mut self.memory, || {
@@ -206,7 +247,7 @@ impl Watched {
                 proc::schedstat(text).map_err(|source| nonsense(from, source))
             })?;
             if let Some(waited) = waited {
-                self.evidence.runqueue_wait_ns.push(at_ns, waited.wait_ns);
+                self.evidence.runqueue_wait_ns.push(at_ns, waited.wait_ns.saturating_add(self.earlier_wait_ns));
             }
         }
 
@@ -476,6 +517,26 @@ mod tests {
         child.wait().unwrap();
         watched.sample(&Round { units: Units::of_this_machine(), ..round(2, true) }, &mut buffer);
         assert_eq!((watched.evidence.cpu_ns.reads, watched.files.is_none()), (1, true));
+    }
+
+    #[test]
+    fn who_takes_anothers_place_counts_on_and_has_nothing_of_what_that_had_open() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let mut buffer = Vec::new();
+        let open = || Watched::open(root.path(), Role::Target, 0, NOBODY, None);
+        let mut watched = open();
+        for at in [10, 20] {
+            watched.sample(&round(at, true), &mut buffer);
+        }
+        let opened = watched.evidence.descriptors.last;
+        // The end of the first and the start of the second fall between two rounds.
+        watched.succeeded_by(open());
+        watched.sample(&round(30, true), &mut buffer);
+        let seen = watched.finish(&mut Vec::new());
+        assert_eq!(seen.descriptors.points, [(10, opened), (20, 0), (30, opened)], "not before it was last seen");
+        assert_eq!(seen.cpu_ns.points, [(10, 50_000_000), (30, 100_000_000)]);
+        assert_eq!((seen.nofile_soft.points.len(), seen.runqueue_wait_ns.last), (1, 66));
     }
 
     #[test]

@@ -18,8 +18,9 @@ const MEMBERS_MOST: u32 = 256;
 /// Finding them may take a hundredth of a core.
 const SHARE: u64 = 100;
 
+/// Why the processes of a command are not known.
 #[derive(Debug, Error)]
-enum TreeError {
+pub(in crate::live) enum TreeError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("the command has had more than {MEMBERS_MOST} processes, and later ones are not watched")]
@@ -44,6 +45,13 @@ impl Tree {
     pub(super) fn of(role: Role, shard: u32, keeper: u32) -> Self {
         let (meter, budget) = (Meter::new("process.tree"), Budget::one_in(SHARE));
         Self { role, shard, keeper, known: HashMap::new(), found: 0, rounds: 0, meter, budget }
+    }
+
+    /// The command was started again, by another keeper: its processes are other ones, numbered on from those before.
+    pub(super) fn is_kept_by(&mut self, keeper: u32) {
+        self.keeper = keeper;
+        self.known.clear();
+        self.budget.forgive();
     }
 
     /// One round: the processes that were not there in the last one.
@@ -80,7 +88,7 @@ impl Tree {
 }
 
 /// All processes below a keeper and its only child, the command's init; those two are brimful's own.
-fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>, TreeError> {
+pub(in crate::live) fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>, TreeError> {
     let mut members = Vec::new();
     let mut below: Vec<u32> = Vec::new();
     for init in children(proc_root, keeper)? {
@@ -151,6 +159,18 @@ mod tests {
         tree(root.path(), &[(12, "13 14 "), (13, "")]);
         watched.budget.forgive();
         assert_eq!(watched.look(2, root.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_command_that_is_started_again_has_other_processes_numbered_on() {
+        let root = tempfile::tempdir().unwrap();
+        tree(root.path(), &[(10, "11 "), (11, "12 "), (12, "")]);
+        let mut watched = Tree::of(Role::Target, 0, 10);
+        assert_eq!(watched.look(0, root.path()).len(), 1);
+        tree(root.path(), &[(20, "21 "), (21, "12 "), (12, "")]);
+        watched.is_kept_by(20);
+        let found = watched.look(1, root.path());
+        assert_eq!(found.iter().map(|(pid, member)| (*pid, member.number)).collect::<Vec<_>>(), [(12, 1)]);
     }
 
     #[test]

@@ -73,7 +73,16 @@ fn wait_for_turn(orders: &mut Orders) -> Turn {
             Some(Tell::Open) if !enough => return Turn::Opens,
             Some(Tell::Enough) => enough = true,
             Some(Tell::Stop) => return Turn::TooLate,
-            Some(Tell::Open | Tell::Start { .. } | Tell::Watch { .. } | Tell::BaseLine) => {}
+            Some(
+                Tell::Open
+                | Tell::Leave { .. }
+                | Tell::Start { .. }
+                | Tell::Watch { .. }
+                | Tell::BaseLine
+                | Tell::Begin { .. }
+                | Tell::Hold
+                | Tell::Turn { .. },
+            ) => {}
             None => return Turn::Abandoned,
         }
     }

@@ -63,12 +63,12 @@ pub fn main(arguments: &[String]) -> u8 {
             }
         }
         Some(Order::Load { place, plan, shard, in_turn }) => load::run(place.as_ref(), &plan, shard, in_turn, orders),
-        Some(Order::Probe { place, nofile, container: None, plan, until }) => {
-            probe::run(place.as_ref(), nofile, &plan, until, orders)
+        Some(Order::Probe { place, nofile, container: None, plan, until, held }) => {
+            probe::run(place.as_ref(), nofile, probe::Task { plan, until, held }, orders)
         }
-        Some(Order::Probe { place, nofile: _, container: Some(container), plan, until }) => {
+        Some(Order::Probe { place, nofile: _, container: Some(container), plan, until, held }) => {
             // As with a command: the first process of its namespace reads on.
-            match probe::keep(place.as_ref(), &container, plan, until) {
+            match probe::keep(place.as_ref(), &container, probe::Task { plan, until, held }) {
                 Ok(status) => return status,
                 Err(failed) => Err(failed),
             }

@@ -55,7 +55,15 @@ impl Orders {
     pub(super) fn start(&mut self) -> Option<u64> {
         match self.next()? {
             Tell::Start { t0_ns } => Some(t0_ns),
-            Tell::Stop | Tell::Open | Tell::Enough | Tell::Watch { .. } | Tell::BaseLine => None,
+            Tell::Stop
+            | Tell::Leave { .. }
+            | Tell::Open
+            | Tell::Enough
+            | Tell::Watch { .. }
+            | Tell::BaseLine
+            | Tell::Begin { .. }
+            | Tell::Hold
+            | Tell::Turn { .. } => None,
         }
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use brimful_loadgen::probe::{self, Action, Ids, ProbePlan};
 use brimful_target::limits::{self, Nofile};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::super::message::{Container, Failed, Place, Said, chain};
+use super::super::message::{Container, Failed, Place, Said, Tell, chain};
 use super::super::{cgroup, namespace, sys};
 use super::command;
 use super::orders::{Orders, say};
@@ -20,21 +20,19 @@ use super::orders::{Orders, say};
 /// The word for the first process of a probe's namespace on its command line.
 pub(super) const INSIDE: &str = "probe-inside";
 
-/// What is handed down to it.
+/// What a prober is to do; handed down to the first process of its namespace, where it has one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Handed {
-    plan: ProbePlan,
-    until: Option<Duration>,
+pub(super) struct Task {
+    /// The probe.
+    pub(super) plan: ProbePlan,
+    /// No probe is begun at or after this age of the cell.
+    pub(super) until: Option<Duration>,
+    /// Whether it waits to be told to begin.
+    pub(super) held: bool,
 }
 
 /// Probes with the limits of a node's process, or with so many descriptors.
-pub(super) fn run(
-    place: Option<&Place>,
-    nofile: Option<u64>,
-    plan: &ProbePlan,
-    until: Option<Duration>,
-    orders: Orders,
-) -> Result<(), Failed> {
+pub(super) fn run(place: Option<&Place>, nofile: Option<u64>, task: Task, orders: Orders) -> Result<(), Failed> {
     if let Some(place) = place {
         namespace::enter(place)?;
     }
@@ -44,68 +42,81 @@ pub(super) fn run(
     if let Some(soft) = nofile {
         give_limit(Nofile { soft, hard: raised.hard })?;
     }
-    go(&runtime, plan, until, orders)
+    go(&runtime, &task, orders)
 }
 
 /// Goes where commands are to be run, and keeps the process that runs them; returns its exit status.
-pub(super) fn keep(
-    place: Option<&Place>,
-    container: &Container,
-    mut plan: ProbePlan,
-    until: Option<Duration>,
-) -> Result<u8, Failed> {
+pub(super) fn keep(place: Option<&Place>, container: &Container, mut task: Task) -> Result<u8, Failed> {
     // First of all, as for the target: in a user namespace the group's files would belong to somebody else.
     if let Some(group) = &container.cgroup {
         cgroup::enter(group)?;
     }
-    if let (Some(name), Action::Exec(exec)) = (&container.user, &mut plan.action) {
+    if let (Some(name), Action::Exec(exec)) = (&container.user, &mut task.plan.action) {
         let command::user::User { uid, gid } = command::start::whom(name)?;
         exec.user = Some(Ids { uid, gid });
     }
     if let Some(place) = place {
         namespace::enter(place)?;
     }
-    command::keep_first(INSIDE, &Handed { plan, until })
+    command::keep_first(INSIDE, &task)
 }
 
 /// Probes as the first process of a namespace, with what was handed down by this number.
 pub(super) fn inside(number: &str, orders: Orders) -> Result<(), Failed> {
-    let Handed { plan, until } = command::inherited(number)?;
+    let task: Task = command::inherited(number)?;
     // A command has three streams and nothing of brimful's.
     sys::keep_inherited_descriptors_to_ourselves();
-    go(&runtime()?, &plan, until, orders)
+    go(&runtime()?, &task, orders)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(super::os("start a runtime"))
 }
 
-fn go(
-    runtime: &tokio::runtime::Runtime,
-    plan: &ProbePlan,
-    until: Option<Duration>,
-    mut orders: Orders,
-) -> Result<(), Failed> {
+/// Asks until the cell is over. A kubelet's prober rests now and then: until there is a container that has come up, and from
+/// the decision to kill it to the next one. Its ticks keep their places all the while.
+fn go(runtime: &tokio::runtime::Runtime, task: &Task, mut orders: Orders) -> Result<(), Failed> {
+    let Task { plan, until, held } = task;
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
-    let (stop, stopped) = oneshot::channel();
+    let (tell, mut told) = mpsc::unbounded_channel();
     let ears = thread::Builder::new().name("orders".to_owned()).spawn(move || {
-        // Any further line is the word to stop, and so is the end of the pipe.
-        let _told = orders.next();
-        stop.send(()).ok();
+        // The end of the pipe ends the channel.
+        while let Some(line) = orders.next() {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
     });
     ears.map_err(super::os("start a thread"))?;
     let until_ns = until.map(|until| u64::try_from(until.as_nanos()).unwrap_or(u64::MAX));
-    let done = runtime.block_on(probe::run(
-        plan,
-        t0_ns,
-        until_ns,
-        async {
-            stopped.await.ok();
-        },
-        |sample| say(&Said::Sample(sample.clone())),
-    ));
-    done.map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+    runtime.block_on(async {
+        let mut born_ns = (!*held).then_some(0);
+        loop {
+            let born = match born_ns.take() {
+                Some(born) => born,
+                None => match told.recv().await {
+                    Some(Tell::Begin { born_ns }) => born_ns,
+                    Some(Tell::Hold) => continue,
+                    _ => break,
+                },
+            };
+            // The age of the container counts from its own start, and the ticks from the first one's.
+            let delay = plan.initial_delay.saturating_add(Duration::from_nanos(born));
+            let now = ProbePlan { initial_delay: delay, ..plan.clone() };
+            let mut on_hold = false;
+            let stop = async {
+                // Any other line is the word to stop, and so is the end of the pipe.
+                on_hold = matches!(told.recv().await, Some(Tell::Hold));
+            };
+            let done = probe::run(&now, t0_ns, until_ns, stop, |sample| say(&Said::Sample(sample.clone()))).await;
+            done.map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+            if !on_hold {
+                break;
+            }
+        }
+        Ok(())
+    })?;
     say(&Said::ProbeDone);
     Ok(())
 }

@@ -12,10 +12,11 @@ use rustix::time::ClockId;
 
 use super::super::fault;
 use super::super::link;
-use super::super::message::{Failed, Place, Said, SandboxOrder, Tell};
+use super::super::message::{Failed, Hand, Place, Said, SandboxOrder, Tell};
 use super::super::namespace::{self, Made};
 use super::super::observe::{Observer, Side, SideName, cpu_ns};
 use super::super::sysctl::{self, Reading, SysctlError};
+use super::super::turn;
 use super::orders::{Next, Orders, say};
 use crate::plan::cell::{Path, Sandbox};
 use crate::plan::knob::sysctl_path;
@@ -53,7 +54,7 @@ pub(super) fn run(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
         observer.watch_cgroup(folder);
     }
     say(&Said::SandboxReady { server: place(pid), client: place(client.as_ref().map_or(pid, |c| c.tid)), sysctls });
-    watch(observer, order.every, orders);
+    watch(observer, order.every, client, orders);
     Ok(())
 }
 
@@ -66,12 +67,12 @@ fn here(order: &SandboxOrder, orders: Orders) -> Result<(), Failed> {
         observer.watch_cgroup(folder);
     }
     say(&Said::SandboxReady { server: None, client: None, sysctls });
-    watch(observer, order.every, orders);
+    watch(observer, order.every, None, orders);
     Ok(())
 }
 
 /// Observes on the schedule until told to stop, gives account, and then holds the namespaces until brimful lets go.
-fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
+fn watch(mut observer: Observer, every: Duration, client: Option<ClientSide>, mut orders: Orders) {
     let every_ns = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
     let mut start: Option<(u64, u64)> = None;
     let mut rounds = 0_u64;
@@ -91,8 +92,20 @@ fn watch(mut observer: Observer, every: Duration, mut orders: Orders) {
                 rounds = 1;
             }
             Next::Tell(Tell::Stop) => break,
-            // Said to loads only.
-            Next::Tell(Tell::Open | Tell::Enough) => {}
+            Next::Tell(Tell::Turn { number, what }) => {
+                let given = match &what {
+                    Hand::Sysctl { name, value } => set_everywhere(name, value, client.as_ref())
+                        .map(|reading| reading.given)
+                        .map_err(|error| Failed { what: error.to_string(), hint: None, machine: true }),
+                    Hand::Nofile { of, nofile } => turn::nofile(of, *nofile),
+                    Hand::Shell { nofile, beside } => turn::shell(beside, *nofile),
+                    Hand::Relisten { of, ports, backlog } => turn::relisten(of, ports, *backlog),
+                };
+                observer.look_again();
+                say(&Said::Turned { number, at_ns: monotonic_ns(), given });
+            }
+            // Said to others only.
+            Next::Tell(Tell::Open | Tell::Enough | Tell::Begin { .. } | Tell::Hold | Tell::Leave { .. }) => {}
             Next::Nothing => {
                 let Some((t0, _)) = start else { continue };
                 let now = monotonic_ns();

@@ -53,7 +53,7 @@ pub(super) fn run(place: Option<&Place>, born: &Born<'_>, plan: Plan, mut orders
         if let Some(t0_ns) = orders.start() {
             // The server may have ended by itself meanwhile.
             start.send(t0_ns).ok();
-            while !matches!(orders.next(), Some(Tell::Stop) | None) {}
+            while !matches!(orders.next(), Some(Tell::Stop | Tell::Leave { .. }) | None) {}
         }
         drop(stop);
         while orders.next().is_some() {}

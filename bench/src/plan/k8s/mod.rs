@@ -155,6 +155,12 @@ fn check_cell(cell: &Cell) -> Result<(), Refusal> {
     if !cell.faults.is_empty() {
         return refuse("a fault of the path is made in a sandbox only");
     }
+    if !cell.changes.is_empty() {
+        return refuse("nobody turns a knob under a running pod");
+    }
+    if cell.restart.is_some() {
+        return refuse("a pod is restarted by its own kubelet, by its own numbers");
+    }
     if cell.target.shards > 1 {
         return refuse("a target of several processes has no place in one container");
     }

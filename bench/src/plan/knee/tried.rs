@@ -24,6 +24,9 @@ pub fn try_at(cell: &Cell, load: u64) -> Cell {
     let mut tried = cell.clone();
     tried.load.connections = load;
     tried.load.ramp_until = None;
+    // What is sought is the load that the server holds as it was started.
+    tried.changes.clear();
+    tried.restart = None;
     // Asked is what the search asks; the scenario's own number has no part in it.
     tried.knobs.shift_remove(CONNECTIONS);
     let long_enough = long_enough(&cell.probe);

@@ -295,6 +295,15 @@ pub(super) const KNOBS: &[Knob] = &[
     load("load.reconnect-cap", span(PAUSE_LEAST), &[AcceptQueue], ""),
     load("load.storm-at", span(Duration::ZERO), &[AcceptQueue, LocalPorts], "from the start of the cell"),
     load("load.storm-share", PERCENT, &[AcceptQueue, LocalPorts], ""),
+    program(
+        "restart.startup-failures",
+        ProcessStart,
+        Values::Count { least: 0, most: 1_000 },
+        &[],
+        "0 is no startup probe: liveness is asked from the first moment",
+        "startupProbe.failureThreshold of the container, with a startupProbe around it",
+    )
+    .usually("0"),
     netns(
         "sysctl.net.core.somaxconn",
         Kubernetes::Unsafe,

@@ -12,7 +12,7 @@ use crate::plan::refusal::Refusal;
 use crate::plan::words::nearest;
 
 /// What begins the name of a knob.
-const TABLES: &[&str] = &["sysctl", "ulimit", "target", "load"];
+const TABLES: &[&str] = &["sysctl", "ulimit", "target", "load", "restart"];
 const EXAMPLE: &str = "write base = { target.backlog = 4_096 }, and {} for an arm that changes nothing";
 
 /// Reads `[arms]`, in the file's order.

@@ -6,14 +6,15 @@ use super::error::ScenarioError;
 use super::matrix::{Matrix, condition};
 use super::probe::earliest_failure;
 use super::reader::{Keys, Section, Value};
-use crate::plan::axis;
+use crate::plan::axis::{self, Condition};
 use crate::plan::cell::ProbeSetup;
-use crate::plan::expect::{CauseName, CellOutcome, Expectation};
+use crate::plan::change::Change;
+use crate::plan::expect::{CauseName, CellOutcome, Expectation, HowMany};
 use crate::plan::words::time;
 
 const EXPECT: Keys = Keys { now: &["cells"], later: &["run", "knee"], elsewhere: &[("cell", "cells")] };
 const CELL: Keys = Keys {
-    now: &["when", "outcome", "cause", "why", "must-not-claim"],
+    now: &["when", "outcome", "cause", "why", "must-not-claim", "took", "restarts", "settles"],
     later: &["must-show", "ruled-out", "cure"],
     elsewhere: &[("must_not_claim", "must-not-claim")],
 };
@@ -47,7 +48,14 @@ pub(super) const CAUSES: &[&str] = &[
     "generator-bound",
     "undetermined",
 ];
+const TOOK: &[&str] = &["live", "at-listen", "at-start", "never", "not-yet"];
 const WHYS: &[&str] = &["app-backlog", "somaxconn-clamp", "not-relistened"];
+
+/// What else a file says that a line may be about.
+pub(super) struct With<'a> {
+    pub(super) changes: &'a [(Condition, Change)],
+    pub(super) restart: bool,
+}
 
 /// Reads `[expect]`.
 pub(super) fn read(
@@ -55,6 +63,7 @@ pub(super) fn read(
     matrix: &Matrix,
     probe: &ProbeSetup,
     cell: Duration,
+    with: &With<'_>,
 ) -> Result<Vec<Expectation>, ScenarioError> {
     let Some(value) = root.value("expect") else { return Ok(Vec::new()) };
     let section = value.table(EXPECT)?;
@@ -63,10 +72,16 @@ pub(super) fn read(
     if items.is_empty() {
         return Err(lines.error("`expect.cells` is empty").hint("take `[expect]` out, or say what is to be true"));
     }
-    items.iter().map(|item| line(item, matrix, probe, cell)).collect()
+    items.iter().map(|item| line(item, matrix, probe, cell, with)).collect()
 }
 
-fn line(item: &Value<'_>, matrix: &Matrix, probe: &ProbeSetup, cell: Duration) -> Result<Expectation, ScenarioError> {
+fn line(
+    item: &Value<'_>,
+    matrix: &Matrix,
+    probe: &ProbeSetup,
+    cell: Duration,
+    with: &With<'_>,
+) -> Result<Expectation, ScenarioError> {
     let section = item.table(CELL)?;
     let when = section.value("when").map_or(Ok(Vec::new()), |when| condition(&when, &matrix.axes))?;
     if !matrix.rows.iter().any(|row| axis::holds(&matrix.axes, row, &when)) {
@@ -81,8 +96,12 @@ fn line(item: &Value<'_>, matrix: &Matrix, probe: &ProbeSetup, cell: Duration) -
         cause: section.value("cause").map(|value| value.word(CAUSES, &[])).transpose()?,
         why: section.value("why").map(|value| value.word(WHYS, &[])).transpose()?,
         must_not_claim: words(&section, "must-not-claim", CAUSES)?,
+        took: section.value("took").map(|value| value.word(TOOK, &[])).transpose()?,
+        restarts: section.value("restarts").map(|value| how_many(&value)).transpose()?,
+        settles: section.value("settles").map(|value| value.switch()).transpose()?,
     };
     contradiction(&section, &line)?;
+    goes_with(&section, &line, with)?;
     if line.outcome == [CellOutcome::Failing] && earliest_failure(probe) >= cell {
         return Err(item
             .error(format!(
@@ -94,10 +113,36 @@ fn line(item: &Value<'_>, matrix: &Matrix, probe: &ProbeSetup, cell: Duration) -
             ))
             .hint("hold longer, or probe more often (the kubelet's default period is 10s)"));
     }
-    if line.outcome.is_empty() && line.cause.is_none() && line.must_not_claim.is_empty() {
+    let of_time = line.took.is_some() || line.restarts.is_some() || line.settles.is_some();
+    if line.outcome.is_empty() && line.cause.is_none() && line.must_not_claim.is_empty() && !of_time {
         return Err(item.error("this line expects nothing").hint("give it an outcome, a cause or must-not-claim"));
     }
     Ok(line)
+}
+
+/// A number or a range of them.
+fn how_many(value: &Value<'_>) -> Result<HowMany, ScenarioError> {
+    let hint = "write restarts = \"0\", \"1..3\" (both ends count) or \"2..\"";
+    HowMany::parse(value.text().map_err(|error| error.hint(hint))?)
+        .ok_or_else(|| value.error("`restarts` is a number or a range of numbers").hint(hint))
+}
+
+/// Refuses a line about what this scenario does not do.
+fn goes_with(section: &Section<'_>, line: &Expectation, with: &With<'_>) -> Result<(), ScenarioError> {
+    let at = |key: &str, message: &str| section.value(key).map_or(section.error(message), |value| value.error(message));
+    let changes = with.changes.iter().any(|(_, change)| change.what.is_of_a_knob());
+    if line.took.is_some() && !changes {
+        return Err(at("took", "`took` is about a knob that is changed while a cell runs, and none is")
+            .hint("write [[change]] at = \"5s\", set = { ulimit.nofile = 20_000 }"));
+    }
+    for key in ["restarts", "settles"] {
+        if section.value(key).is_some() && !with.restart {
+            return Err(
+                at(key, "nobody restarts the target in this scenario").hint("write [restart] policy = \"kubelet\"")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a line that no verdict could satisfy.

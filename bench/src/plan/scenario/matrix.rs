@@ -11,7 +11,7 @@ use crate::plan::knob::{self, Admitted, Scope};
 use crate::plan::words::{grouped, nearest, quoted};
 
 const MATRIX: Keys = Keys {
-    now: &["sysctl", "ulimit", "target", "load", "clamp", "exclude"],
+    now: &["sysctl", "ulimit", "target", "load", "restart", "clamp", "exclude"],
     later: &["probe", "topology"],
     elsewhere: &[("limits", "ulimit"), ("sysctls", "sysctl"), ("arm", "[arms]"), ("arms", "[arms]")],
 };

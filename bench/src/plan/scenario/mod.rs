@@ -5,6 +5,7 @@
 
 mod agree;
 mod arms;
+mod change;
 mod command;
 mod error;
 mod expectations;
@@ -14,6 +15,7 @@ mod load;
 mod matrix;
 mod probe;
 mod reader;
+mod restart;
 mod target;
 
 use toml::de::DeTable;
@@ -23,9 +25,11 @@ use self::reader::{Keys, Section};
 use super::arm::{self, ARM, Arm};
 use super::axis::{self, Axis, Condition};
 use super::cell::{LoadSetup, Path, ProbeSetup, Sandbox, TargetSetup};
+use super::change::Change;
 use super::expect::Expectation;
 use super::fault::Fault;
 use super::gate::Gate;
+use super::kubelet::Restart;
 use super::manners::Manners;
 use super::need::Need;
 use super::refusal::Refusal;
@@ -74,6 +78,10 @@ pub struct Scenario {
     pub clamp: Vec<String>,
     /// Combinations taken out.
     pub exclude: Vec<Condition>,
+    /// What is turned while a cell runs, and in which cells; in the order of time.
+    pub changes: Vec<(Condition, Change)>,
+    /// That the target is restarted as the kubelet would.
+    pub restart: Option<Restart>,
     /// Ground truth, for `run --verify`; every line fits at least one cell.
     pub expect: Vec<Expectation>,
     /// What a gate holds a run to; `None` where the file does not say.
@@ -92,15 +100,16 @@ pub enum HostWide {
 
 const ROOT: Keys = Keys {
     now: &[
-        "question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "arms", "expect",
-        "gate",
+        "question", "about", "needs", "topology", "fault", "target", "load", "probe", "matrix", "arms", "change",
+        "restart", "expect", "gate",
     ],
-    later: &["change", "restart"],
+    later: &[],
     elsewhere: &[
         ("description", "about"),
         ("name", "question"),
         ("title", "question"),
         ("faults", "fault"),
+        ("changes", "change"),
         ("arm", "arms"),
     ],
 };
@@ -148,7 +157,10 @@ impl Scenario {
         let arms = arms::read(&root)?;
         let matrix = matrix::read(&root, &arms, sandbox)?;
         agree::check(&root, path, &target, (&load, &manners), &matrix, &arms)?;
-        let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold)?;
+        let changes = change::read(&root, &matrix, sandbox, load.ramp + load.hold)?;
+        let restart = restart::read(&root, path, &probe, &matrix)?;
+        let with = expectations::With { changes: &changes, restart: restart.is_some() };
+        let expect = expectations::read(&root, &matrix, &probe, load.ramp + load.hold, &with)?;
         let gate = gate::read(&root, &matrix)?;
         let matrix::Matrix { axes, clamp, exclude, .. } = matrix;
         let name = stem(file);
@@ -168,6 +180,8 @@ impl Scenario {
             axes,
             clamp,
             exclude,
+            changes,
+            restart,
             expect,
             gate,
         };

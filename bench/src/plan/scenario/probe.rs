@@ -80,18 +80,35 @@ const HEADER: Keys = Keys { now: &["name", "value"], later: &[], elsewhere: &[] 
 
 /// Reads `[probe]`.
 pub(super) fn read(root: &Section<'_>, path: Path) -> Result<ProbeSetup, ScenarioError> {
-    let section = root.child("probe", PROBE)?;
-    go_together(&section)?;
+    setup(&root.child("probe", PROBE)?, path, None)
+}
+
+/// Reads another probe of the same container; where it does not say how it asks, it asks as this one does.
+pub(super) fn beside(value: &Value<'_>, path: Path, liveness: &ProbeSetup) -> Result<ProbeSetup, ScenarioError> {
+    let section = value.table(PROBE)?;
+    let says = WAYS.iter().any(|way| section.value(way).is_some());
+    if !says && let Some(value) = ["scheme", "http-headers"].iter().find_map(|key| section.value(key)) {
+        return Err(value
+            .error_at_key("this probe asks as [probe] does, unless it says how itself")
+            .hint("write http-get = \"/healthz\" beside it, or take it out"));
+    }
+    let probe = setup(&section, path, Some(&liveness.action).filter(|_| !says))?;
+    Ok(ProbeSetup { port: probe.port.or(liveness.port), host: probe.host.or(liveness.host), ..probe })
+}
+
+/// Reads a probe that asks as it says, or as `otherwise`.
+fn setup(section: &Section<'_>, path: Path, otherwise: Option<&Action>) -> Result<ProbeSetup, ScenarioError> {
+    go_together(section, otherwise)?;
     Ok(ProbeSetup {
-        action: action(&section)?,
+        action: otherwise.map_or_else(|| action(section), |action| Ok(action.clone()))?,
         host: section.value("host").map(|value| host(&value, path)).transpose()?,
         period: section.duration("period", SHORTEST..=LONGEST, PERIOD)?,
         timeout: section.duration("timeout", SHORTEST..=LONGEST, TIMEOUT)?,
         initial_delay: section.duration("initial-delay", Duration::ZERO..=LONGEST, Duration::ZERO)?,
-        failure_threshold: threshold(&section, "failure-threshold", FAILURES)?,
-        success_threshold: threshold(&section, "success-threshold", SUCCESSES)?,
+        failure_threshold: threshold(section, "failure-threshold", FAILURES)?,
+        success_threshold: threshold(section, "success-threshold", SUCCESSES)?,
         nofile: section.value("nofile").map(|value| value.count(1..=NOFILE_MOST)).transpose()?,
-        port: port(&section)?,
+        port: port(section)?,
     })
 }
 
@@ -124,9 +141,15 @@ fn port(section: &Section<'_>) -> Result<Option<u16>, ScenarioError> {
 }
 
 /// Refuses a second way of asking, and what does not go with the one there is.
-fn go_together(section: &Section<'_>) -> Result<(), ScenarioError> {
+fn go_together(section: &Section<'_>, otherwise: Option<&Action>) -> Result<(), ScenarioError> {
     let mut ways = WAYS.into_iter().filter_map(|way| section.value(way).map(|value| (way, value)));
-    let way = ways.next().map_or(WAYS[0], |(way, _)| way);
+    let unsaid = match otherwise {
+        None | Some(Action::HttpGet(_)) => WAYS[0],
+        Some(Action::TcpSocket) => "tcp-socket",
+        Some(Action::Grpc { .. }) => "grpc",
+        Some(Action::Exec(_)) => "exec",
+    };
+    let way = ways.next().map_or(unsaid, |(way, _)| way);
     if let Some((_, second)) = ways.next() {
         let ways = WAYS.map(|way| format!("`{way}`")).join(", ");
         return Err(second

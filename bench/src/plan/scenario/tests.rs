@@ -13,6 +13,7 @@ use crate::plan::expect::{CauseName, CellOutcome, Why};
 
 mod command;
 mod load;
+mod time;
 
 const LOAD: &str = "[load]\nconnections = 12_000\nramp = \"3s\"\nhold = \"60s\"\n";
 
@@ -198,8 +199,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "expect.cells = [{ outcom = \"healthy\" }]",
         "unknown key|did you mean `outcome`?",
     ),
-    ("a key of a later version", "[[change]]\nat = \"1s\"", "`change` is known, but not in this version"),
-    ("a restart", "[restart]\npolicy = \"kubelet\"", "`restart` is known, but not in this version"),
     ("a command target", "[target]\nkind = \"command\"", "`target.argv` is missing|argv = [\"nginx\""),
     (
         "a port range that is none",
@@ -491,7 +490,7 @@ const BAD: &[(&str, &str, &str)] = &[
 #[test]
 fn every_bad_file_is_told_what_is_wrong() {
     let mut unsaid = Vec::new();
-    for (what, more, said) in BAD.iter().chain(load::LOAD).chain(command::COMMAND) {
+    for (what, more, said) in BAD.iter().chain(load::LOAD).chain(command::COMMAND).chain(time::TIME) {
         let text = match *what {
             "an empty question" => format!("question = \" \"\n{LOAD}"),
             "a question as a number" => format!("question = 5\n{LOAD}"),

@@ -42,6 +42,9 @@ pub fn render(report: &Report, limit: Limit<'_>) -> String {
     page.list("### What made a difference", differences);
     page.list("### Smallest change in this run that cures", all_prose(&told::smallest_cures(report)));
     page.recommended(report);
+    page.list("### What was changed while it ran", all_prose(&told::changes(report)));
+    page.list("### Restarts by the kubelet", restarts(report));
+    page.list("### What breaks the loop", all_prose(&told::breakers(report)));
     page.list("### Predicted before the run, and measured", all_prose(&told::predictions(report)));
     for told in told::causes(&report.cells) {
         page.cause(&told);
@@ -50,6 +53,18 @@ pub fn render(report: &Report, limit: Limit<'_>) -> String {
     page.list("### Notes", all_prose(&told::notes(report)));
     page.piece(&format!("\n{}\n", prose(&foot(report))));
     page.end()
+}
+
+/// A line for each cell: what came of it, and the picture.
+fn restarts(report: &Report) -> Vec<String> {
+    let all = told::restarts(report).into_iter();
+    all.map(|(cell, lines)| {
+        let (picture, words): (Vec<_>, Vec<_>) = lines.into_iter().enumerate().partition(|(at, _)| *at == 1);
+        let words: Vec<String> = words.iter().map(|(_, line)| prose(line)).collect();
+        let picture = picture.into_iter().map(|(_, line)| format!(" `{line}`")).collect::<String>();
+        format!("{}: {}{picture}", prose(&cell), words.join("; "))
+    })
+    .collect()
 }
 
 /// What wrote it, and where it ran.

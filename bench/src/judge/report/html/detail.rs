@@ -9,7 +9,7 @@ use super::axis::bar;
 use super::ladder;
 use super::setup::Setup;
 use super::thin::{growth, thin};
-use crate::evidence::record::Record;
+use crate::evidence::record::{Life, Record};
 use crate::evidence::series::Series;
 use crate::judge::spans::known;
 use crate::judge::view::View;
@@ -21,6 +21,9 @@ const MOST_POINTS: usize = 160;
 const STRETCHES: usize = 120;
 /// Probes kept one by one; of more, those that fall together are one mark.
 const MOST_PROBES: usize = 240;
+
+/// Instants at which something was changed, kept at most.
+const MOST_TURNED: usize = 24;
 
 /// Counters of the server's namespace that tell of lost handshakes, in the order in which they are drawn.
 const TELLING: [&str; 11] = [
@@ -52,6 +55,8 @@ pub struct Detail {
     pub(super) probes: Vec<Mark>,
     /// When liveness would have restarted the container, in nanoseconds since the start of the cell.
     pub(super) restart_ns: Option<u64>,
+    /// What was changed while it ran, and when another life of the target listened; in the order of time.
+    pub(super) turned: Vec<(u64, String)>,
     /// The latencies of all probes.
     pub(super) spread: Spread,
     /// The accept queue that the probe has to pass.
@@ -124,6 +129,18 @@ pub(super) struct Spread {
     pub(super) range_ns: Option<(u64, u64)>,
 }
 
+/// What happened to the target while the cell ran, as far as there is room for it.
+fn turned(record: &Record) -> Vec<(u64, String)> {
+    let changes = record.turned.iter().filter_map(|turned| Some((turned.done_ns?, turned.what.to_string())));
+    let listens = |life: &Life| Some((life.listening_ns?, "the next one listens".to_owned()));
+    let by_change = |ns: u64| record.turned.iter().any(|turned| turned.done_ns == Some(ns));
+    let lives = record.lives.iter().skip(1).filter_map(listens).filter(|(ns, _)| !by_change(*ns));
+    let mut all: Vec<_> = changes.chain(lives).collect();
+    all.sort_by_key(|(at_ns, _)| *at_ns);
+    all.truncate(MOST_TURNED);
+    all
+}
+
 impl Detail {
     /// What is drawn of a record.
     #[must_use]
@@ -147,6 +164,7 @@ impl Detail {
             timeout_ns: view.timeout_ns,
             probes: marks(samples, end_ns),
             restart_ns: summary.would_restart_at_s.map(|s| first_ns.saturating_add((s * 1e9).round() as u64)),
+            turned: turned(record),
             spread: Spread::of(samples),
             queue: view.queue.as_ref().map(|q| level(q.name.to_owned(), q.recv_q, Some(q.limit))),
             half_open: view.at_the_probed_port("SYN_RECV").map(|s| level("SYN_RECV".to_owned(), s, None)),

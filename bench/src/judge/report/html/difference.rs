@@ -209,6 +209,33 @@ fn link(m: &mut Markup, text: &str, cell: Option<usize>) {
     };
 }
 
+/// What was turned while cells ran, and what the kubelet's restarts came to.
+pub(super) fn in_time(report: &Report) -> Markup {
+    let mut m = Markup::default();
+    list(&mut m, "What was changed while it ran", &told::changes(report));
+    let restarts = told::restarts(report);
+    if !restarts.is_empty() {
+        m.raw("<section><h2>Restarts by the kubelet</h2>\n<p class=\"how\">= well, x failing, - not asked yet, . not there</p>\n");
+        for (cell, lines) in restarts {
+            m.raw("<p><b>").text(&cell).raw("</b></p>\n<pre>").text(&lines.join("\n")).raw("</pre>\n");
+        }
+        m.raw("</section>\n");
+    }
+    list(&mut m, "What breaks the loop", &told::breakers(report));
+    m
+}
+
+fn list(m: &mut Markup, heading: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    m.raw("<section><h2>").text(heading).raw("</h2>\n<ul>\n");
+    for line in lines {
+        m.raw("<li>").text(line).raw("</li>\n");
+    }
+    m.raw("</ul></section>\n");
+}
+
 /// What was predicted before the run and where it was met, once for cells that say the same.
 pub(super) fn predictions(report: &Report) -> Markup {
     let mut m = Markup::default();

@@ -8,7 +8,7 @@ use super::detail::{Detail, Growth, Level};
 use super::marks;
 use super::markup::{Markup, Path};
 use super::thin::{coarser, straightened, thin};
-use crate::judge::words::{count, counted};
+use crate::judge::words::{count, counted, time};
 
 /// How much is drawn of each cell; less where there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,10 @@ pub(super) fn figure(detail: &Detail, density: Density) -> Markup {
     }
     drawing.load(&mut m);
     m.add(&marks::key(detail, density.each_probe));
+    if !detail.turned.is_empty() {
+        let each: Vec<String> = detail.turned.iter().map(|(at_ns, what)| format!("{} {what}", time(*at_ns))).collect();
+        m.raw("<p class=\"key\">Upright lines: ").text(&each.join("; ")).raw(".</p>\n");
+    }
     if !detail.still.is_empty() && density.each_probe {
         m.raw("<p class=\"key\">Read, and did not move: ").text(&detail.still.join(", ")).raw(".</p>\n");
     }
@@ -226,8 +230,15 @@ impl Drawing<'_> {
         m.path("grid", &grid);
     }
 
-    /// The instant that matters most, above everything else in a panel.
+    /// The instants at which something was changed and the one that matters most, above everything else in a panel.
     fn restart(&self, m: &mut Markup) {
+        if !self.detail.turned.is_empty() {
+            let mut lines = Path::default();
+            for (at_ns, _) in &self.detail.turned {
+                lines.go(self.axis.at(*at_ns), 0.0).down(1.0);
+            }
+            m.path("changed", &lines);
+        }
         if let Some(at) = self.detail.restart_ns {
             let mut line = Path::default();
             line.go(self.axis.at(at), 0.0).down(1.0);

@@ -42,7 +42,9 @@ pub(super) fn page(report: &Report, details: &[Detail]) -> String {
     let telling = |cell: &CellReport| by_cell.get(cell.id.as_str())?.get(&cell.told_by_block).copied();
     m.raw("</h2>\n").add(&heatmap(report, &telling)).raw("</section>\n");
     let numbers: HashMap<&str, usize> = report.cells.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
-    m.add(&difference::effects(report, &|id| numbers.get(id).copied())).add(&difference::predictions(report));
+    m.add(&difference::effects(report, &|id| numbers.get(id).copied()))
+        .add(&difference::in_time(report))
+        .add(&difference::predictions(report));
     cells(&mut m, report, details, &by_cell);
     m.add(&again(report, details)).raw("</main>\n</body>\n</html>\n");
     m.finish()

@@ -161,7 +161,8 @@ struct Keeper {
 /// Why waiting is over.
 enum Woken {
     Ended(ExitStatus),
-    Stop,
+    /// It shall end, and may take so long for it.
+    Stop(Duration),
     Over,
     /// The time given is up.
     Late,
@@ -178,8 +179,8 @@ impl Keeper {
                 self.close(Some(in_words(status)), false);
                 Ok(())
             }
-            Woken::Stop => {
-                self.stop();
+            Woken::Stop(grace) => {
+                self.stop(grace);
                 Ok(())
             }
             Woken::Over | Woken::Late => Ok(()),
@@ -197,7 +198,7 @@ impl Keeper {
                     self.last_pieces();
                     return Err(self.not_ready(format!("it ended with {} before it was ready", in_words(status))));
                 }
-                Woken::Stop | Woken::Over => return Ok(false),
+                Woken::Stop(_) | Woken::Over => return Ok(false),
             }
             if TcpStream::connect_timeout(&ready, TRY_FOR).is_ok() {
                 return Ok(true);
@@ -218,12 +219,14 @@ impl Keeper {
     }
 
     /// Asks it to end, waits for that, gives account.
-    fn stop(mut self) {
+    fn stop(mut self, grace: Duration) {
         // One that has ended meanwhile is heard of below.
         kill_process(self.main, signal(self.handed.order.stop_signal)).ok();
-        let how = match self.next(Some(GRACE)) {
+        let how = match self.next(Some(grace)) {
             Woken::Ended(status) => Some(in_words(status)),
-            Woken::Stop | Woken::Over | Woken::Late => None,
+            Woken::Stop(_) | Woken::Late => None,
+            // Nobody waits for the account any more, and what is left here is not waited for.
+            Woken::Over => return,
         };
         self.close(how, true);
     }
@@ -237,9 +240,11 @@ impl Keeper {
         while asked && !matches!(self.ear.recv(), Ok(Event::Over) | Err(_)) {}
     }
 
-    /// What is still in the pipe once the command has ended; what it left behind may hold it open, so not for long.
+    /// What is still in the pipe once the command has ended; what it left behind may hold it open and write on, so not for long.
     fn last_pieces(&mut self) {
-        while let Ok(event) = self.ear.recv_timeout(LAST_PIECES) {
+        let deadline = monotonic_ns().saturating_add(nanoseconds(LAST_PIECES));
+        let left = || Duration::from_nanos(deadline.saturating_sub(monotonic_ns()));
+        while let Ok(event) = self.ear.recv_timeout(left()) {
             match event {
                 Event::Wrote(at_ns, piece) => self.account.take(at_ns, &piece),
                 Event::Silent | Event::Over => return,
@@ -260,7 +265,8 @@ impl Keeper {
                 Ok(Event::Wrote(at_ns, piece)) => self.account.take(at_ns, &piece),
                 Ok(Event::Ended(pid, status)) if pid == self.main => return Woken::Ended(status),
                 Ok(Event::Told(Tell::Start { t0_ns })) => self.t0_ns = Some(t0_ns),
-                Ok(Event::Told(Tell::Stop)) => return Woken::Stop,
+                Ok(Event::Told(Tell::Stop)) => return Woken::Stop(GRACE),
+                Ok(Event::Told(Tell::Leave { grace })) => return Woken::Stop(grace),
                 Ok(Event::Silent | Event::Ended(..) | Event::Told(_)) => {}
                 Ok(Event::Over) | Err(RecvTimeoutError::Disconnected) => return Woken::Over,
                 Err(RecvTimeoutError::Timeout) => return Woken::Late,
