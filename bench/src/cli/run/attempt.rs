@@ -25,7 +25,7 @@ const REPEATS: u32 = 2;
 /// What came of a cell.
 pub(super) enum Ended {
     /// The record that counts; it is saved.
-    Record(Box<Record>, Verdict),
+    Record(Box<(Record, Verdict)>),
     /// The target did not start; the next cell may have one that does.
     NotStarted(Error),
     /// A signal came before it had begun.
@@ -67,7 +67,7 @@ impl Attempts<'_> {
                 session.directory.save_logs(&record, &logs)?;
                 session.directory.log(&format!("{}: {}", self.name(), in_short(&verdict)))?;
                 back?;
-                return Ok(Ended::Record(Box::new(record), verdict));
+                return Ok(Ended::Record(Box::new((record, verdict))));
             }
             session.directory.save_void(&record)?;
             back?;

@@ -151,13 +151,14 @@ impl Session<'_> {
     fn cell(&self, block: u32, cell: &Cell, progress: &Progress) -> Result<(), Error> {
         progress.begin(cell);
         match (Attempts { session: self, cell, block }).run(&mut |live| progress.live(cell, live)) {
-            Ok(Ended::Record(record, verdict)) => {
+            Ok(Ended::Record(ended)) => {
+                let (record, verdict) = *ended;
                 progress.end(cell, &in_short(&verdict));
                 let expected = self.here.verify && verify::expects_void(&self.prepared.scenario.expect, cell);
                 let status = if expected { ExitStatus::Done } else { status_of(&record, verdict.outcome) };
                 let mut done = self.done();
                 done.status = done.status.worse(status);
-                done.records.push(*record);
+                done.records.push(record);
                 Ok(())
             }
             Ok(Ended::NotStarted(error)) => {
