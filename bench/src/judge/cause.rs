@@ -6,7 +6,7 @@
 //! A row is shown only when it explains **more than half** of the failed probes, each probe on its own evidence at its
 //! own time: a full table at another time is no cause. More than half, so that two rows cannot both claim a cell.
 
-mod accept_queue;
+pub(in crate::judge) mod accept_queue;
 mod acceptor_stalled;
 mod acceptor_throttled;
 mod app_connection_cap;

@@ -186,11 +186,6 @@ impl<'a> View<'a> {
         asked
     }
 
-    /// When the last probe that failed began; the end where none did. What stood then is what it met.
-    pub(crate) fn last_failure_ns(&self) -> u64 {
-        self.failed.last().map_or(self.end_ns, |sample| sample.started_ns)
-    }
-
     /// The backlog the program passed to `listen(2)` for the probed listener: its own word, or else the scenario's, or else the
     /// limit in force where that is less than `net.core.somaxconn`, which only cuts down. `None` where none of them tells.
     pub(crate) fn backlog_asked(&self) -> Option<u64> {

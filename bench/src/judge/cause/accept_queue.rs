@@ -80,9 +80,21 @@ pub(super) fn look(view: &View<'_>) -> Finding {
 /// Which of the two numbers bounds the queue; `None` where what is known does not say. Equal numbers are the program's:
 /// raising `net.core.somaxconn` alone would not reach it.
 pub(crate) fn why(view: &View<'_>, queue: &Queue<'_>) -> Option<Why> {
-    let then_ns = view.last_failure_ns();
-    let (limit, asked) = (queue.limit.at(then_ns), view.backlog_asked_at(then_ns)?);
-    match view.sysctl_at("net.core.somaxconn", then_ns) {
+    why_at(view, queue, moment(view, queue))
+}
+
+/// The instant that tells what bounds the queue, where numbers were changed while the cell ran: the last failed probe of those, the most, that
+/// met the same. The end where no probe failed.
+pub(crate) fn moment(view: &View<'_>, queue: &Queue<'_>) -> u64 {
+    let met: Vec<(u64, Option<Why>)> =
+        view.failed.iter().map(|sample| (sample.started_ns, why_at(view, queue, sample.started_ns))).collect();
+    let alike = |why: Option<Why>| met.iter().filter(|(_, other)| *other == why).count();
+    met.iter().max_by_key(|(at_ns, why)| (alike(*why), *at_ns)).map_or(view.end_ns, |(at_ns, _)| *at_ns)
+}
+
+fn why_at(view: &View<'_>, queue: &Queue<'_>, at_ns: u64) -> Option<Why> {
+    let (limit, asked) = (queue.limit.at(at_ns), view.backlog_asked_at(at_ns)?);
+    match view.sysctl_at("net.core.somaxconn", at_ns) {
         _ if limit == asked => Some(Why::AppBacklog),
         Some(now) if limit < asked && limit < now => Some(Why::NotRelistened),
         _ if limit < asked => Some(Why::SomaxconnClamp),
@@ -197,7 +209,7 @@ fn proof(view: &View<'_>, queue: &Queue<'_>, absorbable: &[Wait], overflows: Opt
 }
 
 fn bound_by(view: &View<'_>, queue: &Queue<'_>) -> ProofLine {
-    let then_ns = view.last_failure_ns();
+    let then_ns = moment(view, queue);
     let known = |number: Option<u64>| number.map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let asked = known(view.backlog_asked_at(then_ns));
     let somaxconn = known(view.sysctl_at("net.core.somaxconn", then_ns));

@@ -1,6 +1,7 @@
 //! The cure for an accept queue too small for its bursts. Pure.
 
 use super::{Cure, Note, Place, PlaceKind, Setting, sysctl_places};
+use crate::judge::cause::accept_queue;
 use crate::judge::queue::Queue;
 use crate::judge::spans::Span;
 use crate::judge::view::View;
@@ -14,8 +15,8 @@ const SOMAXCONN: &str = "net.core.somaxconn";
 pub(crate) fn cure(view: &View<'_>, why: Option<Why>) -> Option<Cure> {
     let queue = view.queue.as_ref()?;
     let need = need(view, queue);
-    // What stood when a probe last failed: it may have been changed since.
-    let then_ns = view.last_failure_ns();
+    // What stood when probes failed: it may have been changed since.
+    let then_ns = accept_queue::moment(view, queue);
     let limit = queue.limit.at(then_ns);
     let asked = view.backlog_asked_at(then_ns).unwrap_or(limit);
     let somaxconn = view.sysctl_at(SOMAXCONN, then_ns);
@@ -101,7 +102,10 @@ pub(crate) fn in_many_languages(backlog: u64) -> Place {
 fn need(view: &View<'_>, queue: &Queue<'_>) -> u64 {
     let ns = longest(view, queue).map_or(0, Span::len_ns);
     let came = view.arrivals_per_s().unwrap_or(0.0) * ns as f64 / 1e9 * 1.25;
-    (came.ceil() as u64).max(queue.limit.at(view.last_failure_ns()).saturating_mul(2)).min(1 << 31).next_power_of_two()
+    (came.ceil() as u64)
+        .max(queue.limit.at(accept_queue::moment(view, queue)).saturating_mul(2))
+        .min(1 << 31)
+        .next_power_of_two()
 }
 
 /// The longest stretch in which the queue was backed up and a failed probe began, and which stayed within its time-out.
