@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brimful_loadgen::probe::Header;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::aa::Aa;
@@ -13,6 +12,7 @@ use super::compare::Compare;
 use super::doctor::Doctor;
 use super::gate::Gate;
 pub(super) use super::merge::Options as Merge;
+pub(super) use super::probe::Options as Probe;
 pub(super) use super::restore::Options as Restore;
 pub(super) use super::run::Options as Run;
 use crate::judge::report::forms::markdown::LEAST_BYTES;
@@ -349,59 +349,6 @@ pub(super) struct FleetOptions {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  brimful probe 127.0.0.1:8080 --path /livez
-  brimful probe 127.0.0.1:5432 --tcp-socket --period 1s --count 5
-  brimful probe 127.0.0.1:8443 --https --header 'X-Probe: 1' --host example.com
-  brimful probe 127.0.0.1:50051 --grpc
-  brimful probe --count 3 --exec cat /tmp/healthy")]
-pub(super) struct Probe {
-    /// The server: on loopback, or one that consents (docs/consent.md)
-    #[arg(required_unless_present = "exec", conflicts_with = "exec")]
-    pub(super) address: Option<SocketAddr>,
-    /// The path of an httpGet probe
-    #[arg(long, default_value = "/healthz", conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
-    pub(super) path: String,
-    /// httpGet over TLS, whatever the certificate: scheme HTTPS
-    #[arg(long, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
-    pub(super) https: bool,
-    /// One of httpHeaders; may be said again
-    #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
-    pub(super) header: Vec<Header>,
-    /// The name of the server in the Host header (the connection goes to ADDRESS: no name is looked up, and none sent in TLS)
-    #[arg(long, value_name = "NAME", value_parser = host, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
-    pub(super) host: Option<Header>,
-    /// A tcpSocket probe instead
-    #[arg(long, conflicts_with_all = ["grpc", "exec"])]
-    pub(super) tcp_socket: bool,
-    /// A grpc probe instead: the health of the server, or with --grpc=SERVICE that of a service
-    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "exec")]
-    pub(super) grpc: Option<String>,
-    /// An exec probe instead: a program and its arguments, after all other options
-    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "scenario")]
-    pub(super) exec: Option<Vec<String>>,
-    /// periodSeconds (the kubelet's default is 10s)
-    #[arg(long, default_value = "1s", value_parser = above_zero)]
-    pub(super) period: Duration,
-    /// timeoutSeconds
-    #[arg(long, default_value = "1s", value_parser = above_zero)]
-    pub(super) timeout: Duration,
-    /// failureThreshold
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) failure_threshold: u32,
-    /// Probes to send; without it, until Ctrl-C
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
-    /// The scenario that this probe is part of, for a server that consents to that one only
-    #[arg(long, value_name = "NAME")]
-    pub(super) scenario: Option<String>,
-    /// One JSON object for each probe instead of lines
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct K8s {
     #[command(subcommand)]
     pub(super) what: K8sCommand,
@@ -485,17 +432,6 @@ fn member(text: &str) -> Result<(Option<u32>, u32), String> {
         return share(text).map(|(index, of)| (Some(index), of)).map_err(|_| wrong());
     }
     text.parse().ok().filter(|members| *members > 0).map(|members| (None, members)).ok_or_else(wrong)
-}
-
-/// One of `httpHeaders` as curl takes it.
-fn header(text: &str) -> Result<Header, String> {
-    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is no header: write 'X-Probe: 1'"))?;
-    let header = Header { name: name.trim().to_owned(), value: value.trim().to_owned() };
-    header.check().map(|()| header.clone()).map_err(|what| format!("`{}` {what}", header.name))
-}
-
-fn host(name: &str) -> Result<Header, String> {
-    header(&format!("Host: {name}"))
 }
 
 /// A duration that is not zero.

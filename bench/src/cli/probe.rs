@@ -4,17 +4,71 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use brimful_loadgen::latency::Quantile;
-use brimful_loadgen::probe::{self, Action, Exec, HttpGet, ProbePlan, Sample, Scheme, Summary};
+use brimful_loadgen::probe::{self, Action, Exec, Header, HttpGet, ProbePlan, Sample, Scheme, Summary};
 use brimful_target::clock::monotonic_ns;
+use clap::Args;
 
-use super::arguments::{Format, Probe};
+use super::arguments::{Format, above_zero};
 use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::{Interrupt, LOOK};
 use crate::plan::consent::Intent;
 
-pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful probe 127.0.0.1:8080 --path /livez
+  brimful probe 127.0.0.1:5432 --tcp-socket --period 1s --count 5
+  brimful probe 127.0.0.1:8443 --https --header 'X-Probe: 1' --host example.com
+  brimful probe 127.0.0.1:50051 --grpc
+  brimful probe --count 3 --exec cat /tmp/healthy")]
+pub(super) struct Options {
+    /// The server: on loopback, or one that consents (docs/consent.md)
+    #[arg(required_unless_present = "exec", conflicts_with = "exec")]
+    address: Option<SocketAddr>,
+    /// The path of an httpGet probe
+    #[arg(long, default_value = "/healthz", conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    path: String,
+    /// httpGet over TLS, whatever the certificate: scheme HTTPS
+    #[arg(long, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    https: bool,
+    /// One of httpHeaders; may be said again
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    header: Vec<Header>,
+    /// The name of the server in the Host header (the connection goes to ADDRESS: no name is looked up, and none sent in TLS)
+    #[arg(long, value_name = "NAME", value_parser = host, conflicts_with_all = ["tcp_socket", "grpc", "exec"])]
+    host: Option<Header>,
+    /// A tcpSocket probe instead
+    #[arg(long, conflicts_with_all = ["grpc", "exec"])]
+    tcp_socket: bool,
+    /// A grpc probe instead: the health of the server, or with --grpc=SERVICE that of a service
+    #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "exec")]
+    grpc: Option<String>,
+    /// An exec probe instead: a program and its arguments, after all other options
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "scenario")]
+    exec: Option<Vec<String>>,
+    /// periodSeconds (the kubelet's default is 10s)
+    #[arg(long, default_value = "1s", value_parser = above_zero)]
+    period: Duration,
+    /// timeoutSeconds
+    #[arg(long, default_value = "1s", value_parser = above_zero)]
+    timeout: Duration,
+    /// failureThreshold
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    failure_threshold: u32,
+    /// Probes to send; without it, until Ctrl-C
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// The scenario that this probe is part of, for a server that consents to that one only
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+    /// One JSON object for each probe instead of lines
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn probe(options: &Options) -> Result<ExitStatus, Error> {
     let intent = Intent { scenario: options.scenario.as_deref(), connections: 1, lasts: None };
     // A command asks no address of anybody's, so nobody is asked for leave.
     let leave = options.address.map_or(Ok(Leave::Loopback), |address| consent::ask(address, intent))?;
@@ -63,7 +117,7 @@ pub(super) fn probe(options: &Probe) -> Result<ExitStatus, Error> {
 /// The address of a probe that asks none.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-fn action(options: &Probe) -> Action {
+fn action(options: &Options) -> Action {
     if let Some(command) = &options.exec {
         return Action::Exec(Exec::of(command.clone()));
     }
@@ -76,6 +130,17 @@ fn action(options: &Probe) -> Action {
     let scheme = if options.https { Scheme::Https } else { Scheme::Http };
     let headers = options.host.iter().chain(&options.header).cloned().collect();
     Action::HttpGet(HttpGet { path: options.path.clone(), scheme, headers })
+}
+
+/// One of `httpHeaders` as curl takes it.
+fn header(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is no header: write 'X-Probe: 1'"))?;
+    let header = Header { name: name.trim().to_owned(), value: value.trim().to_owned() };
+    header.check().map(|()| header.clone()).map_err(|what| format!("`{}` {what}", header.name))
+}
+
+fn host(name: &str) -> Result<Header, String> {
+    header(&format!("Host: {name}"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people, in milliseconds")]
