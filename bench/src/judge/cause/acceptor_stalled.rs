@@ -1,5 +1,7 @@
 //! The acceptor takes too little from its queue, for another reason than descriptors: blocked, starved of CPU, throttled, gone. Pure.
 
+use brimful_loadgen::probe::Sample;
+
 use super::super::queue::Queue;
 use super::super::view::View;
 use super::super::words::{count, time};
@@ -48,6 +50,9 @@ pub(super) fn look(view: &View<'_>) -> Finding {
                 collect: vec!["open descriptors and limit of the target while probes fail".into()],
             };
         }
+        if let Some(finding) = may_be_for_want_of_descriptors(view, &waits) {
+            return finding;
+        }
         return Finding::Shown { proof: proof(view, queue, &waits, too_long), why: None };
     }
     let absorbable = waits.iter().filter(|w| matches!(w, Wait::Absorbable(_))).count();
@@ -76,6 +81,21 @@ pub(super) fn look(view: &View<'_>) -> Finding {
             "a stack of the target's accepting thread (`/proc/PID/task/TID/stack`, `perf`)".into(),
         ],
     }
+}
+
+/// Where connections come and go, an acceptor without descriptors gets some back while a probe waits, so that none of them begins at the limit.
+/// Which of the two holds it up is not known then.
+fn may_be_for_want_of_descriptors(view: &View<'_>, waits: &[Wait]) -> Option<Finding> {
+    let met = |sample: &Sample| view.targets.iter().any(|t| t.at_limit_between(sample.started_ns, sample.ended_ns));
+    let waited = view.failed.iter().zip(waits).filter(|(_, wait)| matches!(wait, Wait::TooLong(_)));
+    let met = waited.filter(|(sample, _)| met(sample)).count();
+    view.explains_most(met).then(|| Finding::Open {
+        why: format!(
+            "the acceptor takes too little, but while {met} of {} failed probes waited it was at its descriptor limit for a time",
+            view.failed.len()
+        ),
+        collect: vec!["the same cell with a higher `ulimit.nofile`".into()],
+    })
 }
 
 fn most_while_failing(view: &View<'_>, queue: &Queue<'_>) -> u64 {
