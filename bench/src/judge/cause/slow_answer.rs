@@ -98,7 +98,9 @@ fn sign(view: &View<'_>) -> Option<ProofLine> {
     }
     let first = samples.first()?;
     let load = view.arrivals_between(0, first.started_ns).unwrap_or(u64::MAX);
-    let never_fast = samples.iter().all(|s| s.outcome != Outcome::Ok);
+    // Another life may be another program: it was started anew, perhaps with other settings.
+    let ended_ns = view.record.lives.first().and_then(|life| life.end.as_ref()).map_or(u64::MAX, |end| end.decided_ns);
+    let never_fast = samples.iter().filter(|s| s.started_ns < ended_ns).all(|s| s.outcome != Outcome::Ok);
     (never_fast && load <= NO_LOAD).then(|| {
         ProofLine::new(
             "probe",
