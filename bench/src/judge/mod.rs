@@ -64,6 +64,8 @@ mod report_tests;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod verdict_property_tests;
+#[cfg(test)]
 mod verdict_tests;
 
 pub use verdict::{Verdict, judge, worth_repeating};
