@@ -122,6 +122,7 @@ fn every_cause_that_a_sandbox_can_provoke_is_the_truth_of_some_file() {
         ProberFdLimit,
         GeneratorBound,
         // Only in a guest.
+        SoftirqBacklog,
         FileMax,
         NeighbourTable,
         SoftirqBacklog,
@@ -143,6 +144,10 @@ fn what_binds_first_is_what_the_truth_says() {
                 continue;
             }
             let binding = predict(&cell, &machine(20_000)).binding.map(|limit| limit.kind);
+            // What is foretold is the cell as it begins: one that is brought into trouble by a change begins without.
+            if binding.is_none() && !cell.changes.is_empty() {
+                continue;
+            }
             // Of a command nothing is known beforehand but its descriptor limit, and it may raise that by itself.
             if cell.target.command.is_some() && line.cause != Some(FdLimit) {
                 continue;

@@ -54,6 +54,8 @@ mod advice_tests;
 #[cfg(test)]
 mod catalogue_tests;
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod command_tests;
 #[cfg(test)]
 mod exec_tests;

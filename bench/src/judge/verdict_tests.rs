@@ -5,10 +5,9 @@ use brimful_loadgen::probe::{Outcome, Sample};
 
 use super::support::*;
 use super::verdict::{Verdict, judge, worth_repeating};
-use crate::evidence::record::{Record, Turned};
+use crate::evidence::record::Record;
 use crate::evidence::series::Series;
 use crate::plan::cell::KnobValue;
-use crate::plan::change::Turn;
 use crate::plan::expect::{CauseName, CellOutcome, Why};
 use CauseName::*;
 
@@ -162,24 +161,6 @@ fn a_backlog_cut_down_by_somaxconn_is_told_from_a_socket_that_listened_before() 
     let stale = judge(&World { backlog: 4_096, somaxconn: 4_096, ..bursts() }.record());
     assert_eq!((stale.cause, stale.why), (Some(AcceptQueue), Some(Why::NotRelistened)));
     assert_eq!(stale.cure.unwrap().value, None);
-}
-
-#[test]
-fn what_bounds_the_queue_is_what_most_of_the_failed_probes_met() {
-    let raised_at = |at_ns: u64| {
-        let mut record = World { backlog: 4_096, somaxconn: 128, ..bursts() }.record();
-        let what = Turn::Set { knob: "sysctl.net.core.somaxconn".into(), value: KnobValue::Number(4_096) };
-        record.turned =
-            vec![Turned { what, due_ns: at_ns, done_ns: Some(at_ns), given: Some("4096".into()), error: None }];
-        let failed: Vec<u64> =
-            record.probe.samples.iter().filter(|s| !s.outcome.passed()).map(|s| s.started_ns).collect();
-        (judge(&record).why, failed)
-    };
-    let (early, failed) = raised_at(0);
-    assert_eq!(early, Some(Why::NotRelistened));
-    let last = failed[failed.len() - 1];
-    assert!(failed.len() > 2, "{failed:?}");
-    assert_eq!(raised_at(last).0, Some(Why::SomaxconnClamp), "one of many met the new number");
 }
 
 #[test]
