@@ -5,6 +5,7 @@ pub mod cell;
 pub mod cgroup;
 pub mod compose;
 pub mod cooldown;
+mod descriptors;
 pub mod doctor;
 mod fault;
 pub mod fleet;

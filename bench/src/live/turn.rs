@@ -1,22 +1,24 @@
 //! What can be turned under a running target from outside: its limits, and the backlog of its sockets. Each is read back.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use brimful_target::limits::Nofile;
 use rlimit::Resource;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::listen;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use super::descriptors;
 use super::message::{Failed, Processes, chain};
 use super::netlink::sock_diag::{SockDiag, SockDiagError};
-use super::observe::members;
+use super::observe::{children, members};
 use crate::evidence::inet_diag::Family;
+use crate::evidence::snapshot::link::Link;
 
 /// The most processes of a target, its children's children included, that are looked for.
 const PROCESSES_MOST: usize = 4_096;
@@ -101,7 +103,7 @@ fn listeners(ports: &[u16]) -> Result<Vec<(u32, u32)>, Failed> {
     let failed = |error: SockDiagError| Failed { what: chain(&error), hint: None, machine: true };
     let mut diag = SockDiag::open().map_err(failed)?;
     let mut all = Vec::new();
-    for family in [Family::V4, Family::V6] {
+    for family in Family::BOTH {
         let found = diag.listeners(family, Vec::new, |found, entry| {
             if ports.contains(&entry.local.port()) {
                 found.push((entry.inode, entry.send_queue));
@@ -119,15 +121,20 @@ fn listeners(ports: &[u16]) -> Result<Vec<(u32, u32)>, Failed> {
 
 /// The descriptors of a process that are one of these sockets, with its inode. A process that is gone has none.
 fn sockets(pid: u32, inodes: &BTreeSet<u32>) -> Vec<(i32, u32)> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let link: PathBuf = fs::read_link(entry.path()).ok()?;
-            let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
-            let number = entry.file_name().to_str()?.parse().ok()?;
-            inodes.contains(&inode).then_some((number, inode))
+    let mut found = Vec::new();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if let Ok(folder) = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()) {
+        // What was found before it ended is tried all the same.
+        descriptors::each(&folder, |number, link| {
+            if let Some(Link::Socket(inode)) = link
+                && inodes.contains(&inode)
+            {
+                found.push((number, inode));
+            }
         })
-        .collect()
+        .ok();
+    }
+    found
 }
 
 fn copy(pid: u32, number: i32) -> Result<OwnedFd, Errno> {
@@ -151,12 +158,9 @@ fn family(of: &Processes) -> Result<Vec<u32>, Failed> {
     let mut next = 0;
     while let Some(pid) = all.get(next).copied().filter(|_| all.len() < PROCESSES_MOST) {
         next += 1;
-        for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            for child in text.split_whitespace().filter_map(|word| word.parse().ok()) {
-                if !all.contains(&child) {
-                    all.push(child);
-                }
+        for child in children(Path::new("/proc"), pid).unwrap_or_default() {
+            if !all.contains(&child) {
+                all.push(child);
             }
         }
     }

@@ -1,17 +1,11 @@
 //! Any server as target: brimful's own, started as if it were a stranger's and judged from outside only.
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use brimful::judge::judge;
 use brimful::plan::expect::{CauseName, CellOutcome};
 
-use super::support::{BRIMFUL, Run, processes_with, sandbox_allowed};
-
-/// How long the kernel may take to end what was killed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::support::{BRIMFUL, Run, killed_leaves_nothing_with, sandbox_allowed};
 
 /// A scenario whose command is `argv`, with 200 connections against 64 descriptors.
 fn scenario(argv: &[&str], more: &str) -> String {
@@ -111,27 +105,5 @@ fn nothing_of_a_command_is_left_when_brimful_is_killed() {
     // A child that has left its session and its parent, as a daemon does; the number is a mark to find it by.
     let mark = format!("{}", 700_000 + std::process::id());
     let script = "(setsid sleep MARK &) ; exec \"$0\" serve --listen {{listen}}".replace("MARK", &mark);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("scenario.toml");
-    fs::write(&file, scenario(&["sh", "-c", &script, BRIMFUL], "").replace("1800ms", "30s")).unwrap();
-    let mut run = Command::new(BRIMFUL)
-        .arg("run")
-        .arg(&file)
-        .arg("--out")
-        .arg(folder.path().join("out"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let until = |there: bool| {
-        let deadline = Instant::now() + PATIENCE;
-        while (processes_with(&mark) > 0) != there {
-            assert!(Instant::now() < deadline, "waited for {there}: {} processes have the mark", processes_with(&mark));
-            thread::sleep(Duration::from_millis(20));
-        }
-    };
-    until(true);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    until(false);
+    killed_leaves_nothing_with(&mark, &scenario(&["sh", "-c", &script, BRIMFUL], "").replace("1800ms", "30s"));
 }

@@ -1,15 +1,8 @@
 //! Health checks beyond a plain GET: what they see of a healthy server and of one at its limit, in a real sandbox.
 
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
 use brimful_loadgen::probe::{Action, Outcome, Sample};
 
-use super::support::{BRIMFUL, Run, processes_with, sandbox_allowed};
-
-/// How long the kernel may take to end what was killed, and a run to come to its first probe.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::support::{BRIMFUL, Run, killed_leaves_nothing_with, processes_with, sandbox_allowed};
 
 const GRPC: &str = include_str!("../../../scenarios/grpc-health.toml");
 const HTTPS: &str = include_str!("../../../scenarios/https-health.toml");
@@ -214,27 +207,5 @@ fn what_a_command_leaves_behind_ends_when_brimful_is_killed() {
         return;
     }
     let mark = format!("{}", 900_000 + std::process::id());
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("scenario.toml");
-    std::fs::write(&file, leaving_behind(&mark, "60s")).unwrap();
-    let mut run = Command::new(BRIMFUL)
-        .arg("run")
-        .arg(&file)
-        .arg("--out")
-        .arg(folder.path().join("out"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let until = |there: bool| {
-        let deadline = Instant::now() + PATIENCE;
-        while (processes_with(&mark) > 0) != there {
-            assert!(Instant::now() < deadline, "waited for {there}: {} processes have the mark", processes_with(&mark));
-            thread::sleep(Duration::from_millis(20));
-        }
-    };
-    until(true);
-    run.kill().unwrap();
-    run.wait().unwrap();
-    until(false);
+    killed_leaves_nothing_with(&mark, &leaving_behind(&mark, "60s"));
 }

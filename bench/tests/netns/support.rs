@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use brimful::evidence::record::Record;
+
+/// How long processes may take to come and to go.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
 pub(super) const BRIMFUL: &str = env!("CARGO_BIN_EXE_brimful");
@@ -28,6 +33,33 @@ pub(super) fn sandbox_allowed() -> bool {
 pub(super) fn processes_with(word: &str) -> usize {
     let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| fs::read(e.path().join("cmdline")).ok());
     commands.filter(|command| command.split(|&byte| byte == 0).any(|part| part == word.as_bytes())).count()
+}
+
+/// Runs a scenario that starts processes with a mark on their command lines, kills brimful once they are there, and waits until they are gone.
+pub(super) fn killed_leaves_nothing_with(mark: &str, scenario: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scenario.toml");
+    fs::write(&file, scenario).unwrap();
+    let mut run = Command::new(BRIMFUL)
+        .arg("run")
+        .arg(&file)
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = |there: bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while (processes_with(mark) > 0) != there {
+            assert!(Instant::now() < deadline, "waited for {there}: {} processes have the mark", processes_with(mark));
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(true);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    until(false);
 }
 
 /// A finished `brimful run`.

@@ -5,14 +5,14 @@ use std::fs::{self, read_to_string};
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{Dir, Mode, OFlags, fstat, readlinkat};
+use rustix::fs::{Mode, OFlags, fstat};
 
 use super::{DoctorError, Roots, Whom, birth};
 use crate::evidence::cgroup::cpu_stat;
 use crate::evidence::proc::{self, limits_nofile};
 use crate::evidence::snapshot::link::Link;
 use crate::evidence::snapshot::{Home, NotSeen, Process, Throttle};
-use crate::live::cgroup;
+use crate::live::{cgroup, descriptors};
 
 /// A process and the inodes of its sockets.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub(super) fn read(
         ..Process::default()
     };
     let mut sockets = Vec::new();
-    match descriptors(&folder.join("fd"), listed.get(&pid)) {
+    match list(&folder.join("fd"), listed.get(&pid)) {
         Ok(seen) => {
             process.descriptors = Some(seen.count);
             process.kinds.clone_from(&seen.kinds);
@@ -146,7 +146,7 @@ pub(super) struct Listed {
 
 /// The descriptors of a folder: how many, of which kinds, and the inodes of the sockets among them. Where there are as many as at an
 /// earlier look, that is taken for this one: looking at each of 100,000 takes longer than all the rest.
-fn descriptors(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
+fn list(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
     let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     // The kernel gives the number of open descriptors as the folder's size since Linux 6.2 (f1f1f2569901); before that it is 0.
     let size = u64::try_from(fstat(&opened)?.st_size).unwrap_or(0);
@@ -154,27 +154,17 @@ fn descriptors(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
         return Ok(earlier.clone());
     }
     let mut listed = Listed::default();
-    let mut buffer = Vec::with_capacity(64);
-    for entry in Dir::read_from(&opened)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().starts_with(b".") {
-            continue;
-        }
+    descriptors::each(&opened, |_, link| {
         listed.count += 1;
-        // A descriptor may be closed before it is looked at.
-        let Ok(link) = readlinkat(&opened, entry.file_name(), buffer) else {
-            buffer = Vec::with_capacity(64);
-            continue;
-        };
-        match Link::parse(&link.to_string_lossy()) {
-            Link::Socket(inode) => {
+        match link {
+            Some(Link::Socket(inode)) => {
                 listed.sockets.push(inode);
                 count_kind(&mut listed.kinds, "socket");
             }
-            Link::Other(kind) => count_kind(&mut listed.kinds, kind),
+            Some(Link::Other(kind)) => count_kind(&mut listed.kinds, kind),
+            None => {}
         }
-        buffer = link.into_bytes();
-    }
+    })?;
     Ok(listed)
 }
 

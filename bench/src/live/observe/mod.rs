@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use budget::Budget;
 pub use side::{Side, SideName};
-pub(in crate::live) use tree::members;
+pub(in crate::live) use tree::{children, members};
 
 use host::Host;
 use process::{Round, Units, Watched};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rlimit::Resource;
-use rustix::fs::{Dir, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
 use thiserror::Error;
 
 use super::budget::Budget;
@@ -15,9 +15,8 @@ use super::meter::{Meter, merge, nanoseconds};
 use crate::evidence::proc::{self, Limits};
 use crate::evidence::record::{Member, ProcessEvidence, Role, Source};
 use crate::evidence::series::Series;
-
-/// What a descriptor of an inotify instance links to (`anon_inode_getfd` in `fs/notify/inotify/inotify_user.c`).
-const INOTIFY: &[u8] = b"anon_inode:inotify";
+use crate::evidence::snapshot::link::Link;
+use crate::live::descriptors;
 
 /// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for all processes together.
 const COUNTING_SHARE: u64 = 100;
@@ -369,18 +368,12 @@ fn count_entries(folder: &OwnedFd) -> rustix::io::Result<u64> {
     Ok(count)
 }
 
-/// How many of its descriptors are inotify instances. One that is closed meanwhile is none.
+/// How many of its descriptors are inotify instances (`anon_inode_getfd` in `fs/notify/inotify/inotify_user.c`). One that is closed meanwhile
+/// is none.
 fn inotify_instances(files: &Files) -> rustix::io::Result<u64> {
     let opened = openat(&files.folder, "fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut count = 0;
-    for entry in Dir::read_from(&opened)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().first().is_some_and(u8::is_ascii_digit)
-            && let Ok(target) = readlinkat(&opened, entry.file_name(), Vec::new())
-        {
-            count += u64::from(target.as_bytes() == INOTIFY);
-        }
-    }
+    descriptors::each(&opened, |_, link| count += u64::from(link == Some(Link::Other("inotify"))))?;
     Ok(count)
 }
 

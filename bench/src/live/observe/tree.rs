@@ -106,7 +106,7 @@ pub(in crate::live) fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>
 }
 
 /// What a process has started, over all its threads (`proc_pid_children(5)`). None of a process that has ended.
-fn children(proc_root: &Path, pid: u32) -> Result<Vec<u32>, TreeError> {
+pub(in crate::live) fn children(proc_root: &Path, pid: u32) -> Result<Vec<u32>, TreeError> {
     let folder = proc_root.join(pid.to_string()).join("task");
     let failed = |path: &Path, source| TreeError::Read { path: path.to_owned(), source };
     let threads = match fs::read_dir(&folder) {
