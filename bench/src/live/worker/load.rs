@@ -6,7 +6,7 @@ use brimful_target::limits;
 
 use super::super::message::{Failed, Place, Said, Tell, chain};
 use super::super::namespace;
-use super::orders::{Orders, say};
+use super::orders::{Orders, rehearse, say};
 
 pub(super) fn run(
     place: Option<&Place>,
@@ -24,6 +24,9 @@ pub(super) fn run(
         None => {}
     }
     limits::raise_nofile().map_err(super::os("raise the load's own descriptor limit"))?;
+    let broken = |error| Failed { what: chain(&error), hint: None, machine: true };
+    let nothing = hold::rehearse(plan).map_err(broken)?;
+    rehearse(&Said::LoadDone(Box::new(nothing)));
     say(&Said::Waiting);
     let Some(t0_ns) = orders.start() else { return Ok(()) };
     let turn = if in_turn { wait_for_turn(&mut orders) } else { Turn::Opens };
@@ -47,7 +50,7 @@ pub(super) fn run(
     let schedule = Schedule { t0_ns, hold_until_ns };
     let hear = || if orders.latest() == Some(Tell::Enough) { Word::Enough } else { Word::End };
     let held = hold::run_shard_hearing(plan, shard, schedule, words, hear, |point| say(&Said::Point(point)))
-        .map_err(|error| Failed { what: chain(&error), hint: None, machine: true })?;
+        .map_err(broken)?;
     say(&Said::LoadDone(Box::new(held.outcome)));
     // Both ends are held until all accounts are in: a server that went first would look like one that hung up. Then
     // the kernel closes both at once, when the processes end.

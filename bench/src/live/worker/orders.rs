@@ -1,6 +1,6 @@
 //! A worker's two pipes.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
@@ -93,8 +93,16 @@ impl Orders {
 
 /// Says a line to brimful. When that fails, brimful is gone and the closed standard input tells so too.
 pub(super) fn say(said: &Said) {
+    tell(said, &mut io::stdout().lock());
+}
+
+/// Says it to nobody, so that the first time it is said in earnest is not the first time at all.
+pub(super) fn rehearse(said: &Said) {
+    tell(said, &mut io::sink());
+}
+
+fn tell(said: &Said, out: &mut dyn Write) {
     let Ok(mut text) = serde_json::to_vec(said) else { return };
     text.push(b'\n');
-    let mut out = io::stdout().lock();
     out.write_all(&text).and_then(|()| out.flush()).ok();
 }
