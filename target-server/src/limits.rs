@@ -1,4 +1,4 @@
-//! The descriptor limit of this process (`RLIMIT_NOFILE`, `getrlimit(2)`), read back after every change.
+//! The descriptor limit of a process (`RLIMIT_NOFILE`, `getrlimit(2)`, `prlimit(2)`), read back after every change.
 
 use std::io;
 
@@ -21,6 +21,17 @@ pub struct Nofile {
 /// What `getrlimit(2)` says.
 pub fn nofile() -> io::Result<Nofile> {
     let (soft, hard) = Resource::NOFILE.get()?;
+    Ok(Nofile { soft, hard })
+}
+
+/// The limit of another process, as the kernel applies it (`prlimit(2)`).
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `EPERM` when it is another user's and this one lacks `CAP_SYS_RESOURCE`.
+pub fn nofile_of(pid: u32) -> io::Result<Nofile> {
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    let (mut soft, mut hard) = (0, 0);
+    rlimit::prlimit(pid, Resource::NOFILE, None, Some((&mut soft, &mut hard)))?;
     Ok(Nofile { soft, hard })
 }
 

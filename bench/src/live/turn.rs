@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use brimful_target::limits::Nofile;
+use brimful_target::limits::{Nofile, nofile_of};
 use rlimit::Resource;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -125,7 +125,7 @@ fn sockets(pid: u32, inodes: &BTreeSet<u32>) -> Vec<(i32, u32)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     if let Ok(folder) = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()) {
         // What was found before it ended is tried all the same.
-        descriptors::each(&folder, |number, link| {
+        descriptors::each(&folder, u64::MAX, |number, link| {
             if let Some(Link::Socket(inode)) = link
                 && inodes.contains(&inode)
             {
@@ -169,13 +169,7 @@ fn family(of: &Processes) -> Result<Vec<u32>, Failed> {
 
 /// What the first of them that is there has.
 fn first_limit(all: &[u32]) -> Result<String, Failed> {
-    all.iter().find_map(|pid| limit_of(*pid).ok()).map(print).ok_or_else(nobody)
-}
-
-fn limit_of(pid: u32) -> io::Result<Nofile> {
-    let (mut soft, mut hard) = (0, 0);
-    rlimit::prlimit(raw(pid), Resource::NOFILE, None, Some((&mut soft, &mut hard)))?;
-    Ok(Nofile { soft, hard })
+    all.iter().find_map(|pid| nofile_of(*pid).ok()).map(print).ok_or_else(nobody)
 }
 
 fn print(limit: Nofile) -> String {
@@ -226,7 +220,7 @@ mod tests {
             std::thread::yield_now();
         }
         let all = family(&just(pid)).unwrap();
-        let before = limit_of(pid).unwrap();
+        let before = nofile_of(pid).unwrap();
         // Of a command, what keeps it is none of it.
         let kept = Processes { pids: vec![std::process::id()], trees: true };
         assert!(family(&kept).unwrap().iter().all(|member| *member != std::process::id() && *member != pid));
@@ -234,7 +228,7 @@ mod tests {
         let said = shell(&just(pid), Nofile { soft: 80, hard: before.hard }).unwrap();
         assert_eq!(said, format!("80 in the shell, {} in the target", print(before)));
         assert_eq!(nofile(&just(pid), lower).unwrap(), print(lower));
-        assert!(all.iter().all(|pid| limit_of(*pid).unwrap() == lower));
+        assert!(all.iter().all(|pid| nofile_of(*pid).unwrap() == lower));
         let above = nofile(&just(pid), Nofile { soft: 64, hard: u64::MAX >> 1 });
         assert!(above.is_err(), "{above:?}");
         for pid in all.into_iter().rev() {

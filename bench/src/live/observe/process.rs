@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rlimit::Resource;
+use brimful_target::limits::{Nofile, nofile_of};
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
 use thiserror::Error;
 
@@ -332,11 +332,7 @@ fn present<T>(meter: &mut Meter, reading: impl FnOnce() -> Result<T, ProcessErro
 
 /// `RLIMIT_NOFILE` as the kernel applies it. Asking is faster than reading, but needs to be the same user.
 fn nofile(pid: u32, files: &Files, path: &Path, buffer: &mut Vec<u8>) -> Result<Limits, FileError> {
-    let (mut soft, mut hard) = (0, 0);
-    let asked = i32::try_from(pid)
-        .ok()
-        .filter(|pid| rlimit::prlimit(*pid, Resource::NOFILE, None, Some((&mut soft, &mut hard))).is_ok());
-    if asked.is_some() {
+    if let Ok(Nofile { soft, hard }) = nofile_of(pid) {
         return Ok(Limits { soft, hard });
     }
     let from = ProcFile::open_in(&files.folder, path, "limits")?;
@@ -373,7 +369,7 @@ fn count_entries(folder: &OwnedFd) -> rustix::io::Result<u64> {
 fn inotify_instances(files: &Files) -> rustix::io::Result<u64> {
     let opened = openat(&files.folder, "fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut count = 0;
-    descriptors::each(&opened, |_, link| count += u64::from(link == Some(Link::Other("inotify"))))?;
+    descriptors::each(&opened, u64::MAX, |_, link| count += u64::from(link == Some(Link::Other("inotify"))))?;
     Ok(count)
 }
 
@@ -502,7 +498,7 @@ mod tests {
         let mut buffer = Vec::new();
         let mut watched = Watched::open(Path::new("/proc"), Role::Target, 0, child.id(), None);
         watched.sample(&Round { units: Units::of_this_machine(), ..round(1, true) }, &mut buffer);
-        let (soft, hard) = Resource::NOFILE.get().unwrap();
+        let Nofile { soft, hard } = brimful_target::limits::nofile().unwrap();
         assert_eq!((watched.evidence.nofile_soft.last, watched.evidence.nofile_hard.last), (soft, hard));
         assert!(watched.evidence.descriptors.last >= 3, "{:?}", watched.evidence.descriptors);
         assert!(watched.evidence.rss_bytes.last > 0);
