@@ -45,7 +45,7 @@ pub(super) struct Doctor {
     /// Judge pasted outputs in a file instead of this host; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["window", "watch"])]
     replay: Option<PathBuf>,
-    /// How long to watch between the two looks: totals since boot prove nothing
+    /// From one look to the next, the accept queues being watched meanwhile: totals since boot prove nothing
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = window)]
     window: Duration,
     /// Look again and again until Ctrl-C: the whole answer when the causes change, otherwise one line

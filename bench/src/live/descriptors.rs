@@ -7,15 +7,26 @@ use rustix::fs::{Dir, readlinkat};
 use crate::evidence::snapshot::link::Link;
 
 /// Calls `seen` with the number of every descriptor in a folder that is open for reading, and with what it is; `None` for one that was closed
-/// before it was looked at.
+/// before it was looked at. The kernel lists them from the lowest. Those after the first `most` are not looked at, which takes a microsecond each and
+/// more than a listing: their number is returned.
 ///
 /// # Errors
 /// What `getdents64(2)` says.
-pub(super) fn each(folder: impl AsFd, mut seen: impl FnMut(i32, Option<Link<'_>>)) -> rustix::io::Result<()> {
+pub(super) fn each(
+    folder: impl AsFd,
+    most: u64,
+    mut seen: impl FnMut(i32, Option<Link<'_>>),
+) -> rustix::io::Result<u64> {
+    let (mut looked, mut left) = (0, 0);
     let mut buffer = Vec::with_capacity(64);
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
         let Some(number) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else { continue };
+        if looked == most {
+            left += 1;
+            continue;
+        }
+        looked += 1;
         let Ok(link) = readlinkat(&folder, entry.file_name(), buffer) else {
             buffer = Vec::with_capacity(64);
             seen(number, None);
@@ -24,7 +35,7 @@ pub(super) fn each(folder: impl AsFd, mut seen: impl FnMut(i32, Option<Link<'_>>
         seen(number, Some(Link::parse(&link.to_string_lossy())));
         buffer = link.into_bytes();
     }
-    Ok(())
+    Ok(left)
 }
 
 #[cfg(test)]
@@ -44,7 +55,7 @@ mod tests {
         }
         let folder = rustix::fs::open(root.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
         let mut found = Vec::new();
-        each(&folder, |number, link| {
+        let left = each(&folder, u64::MAX, |number, link| {
             found.push(match link {
                 Some(Link::Socket(inode)) => (number, format!("socket {inode}")),
                 Some(Link::Other(kind)) => (number, kind.to_owned()),
@@ -54,6 +65,8 @@ mod tests {
         .unwrap();
         found.sort_unstable();
         let expected = [(3, "closed"), (7, "socket 40121"), (12, "inotify")];
-        assert_eq!(found, expected.map(|(number, what)| (number, what.to_owned())));
+        assert_eq!((found, left), (expected.map(|(number, what)| (number, what.to_owned())).into(), 0));
+        let mut looked = 0;
+        assert_eq!((each(&folder, 1, |_, _| looked += 1).unwrap(), looked), (2, 1));
     }
 }

@@ -270,9 +270,14 @@ fn same(before: &Listener, now: &Listener) -> bool {
     before.address == now.address && before.inode == now.inode
 }
 
-/// How many of those that are held now were not held then. Both are in ascending order.
+/// How many of those that are held now were not held then. Both are in ascending order, so that one walk does.
 fn newly_taken(now: &AtPort, then: &AtPort) -> u64 {
-    now.taken.iter().filter(|inode| then.taken.binary_search(inode).is_err()).count() as u64
+    let mut earlier = then.taken.iter().peekable();
+    let is_new = |inode: &&u32| {
+        while earlier.next_if(|old| old < inode).is_some() {}
+        earlier.peek() != Some(inode)
+    };
+    now.taken.iter().filter(is_new).count() as u64
 }
 
 /// Nought since boot has not moved; any other total alone does not say.

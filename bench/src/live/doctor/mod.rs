@@ -24,6 +24,8 @@ use process::{Listed, Seen};
 
 /// From one reading of the accept queues to the next.
 const QUEUES_EVERY: Duration = Duration::from_millis(20);
+/// The accept queues are read for so long at least (or all of a shorter window), however long the first look took.
+const WATCH_AT_LEAST: Duration = Duration::from_millis(300);
 /// Namespaces that are looked into; a node has one for each pod.
 const MOST_NAMESPACES: usize = 128;
 /// Processes that are looked at.
@@ -75,7 +77,8 @@ pub struct Looks {
     pub meant: Vec<u32>,
 }
 
-/// Looks, waits for `window` while it watches the accept queues, and looks again. Ends the wait early when `stop` says so.
+/// Looks, watches the accept queues, and looks again: from the beginning of one look to that of the other is `window`, or more
+/// where the first look takes nearly all of it. Ends the wait early when `stop` says so.
 ///
 /// # Errors
 /// When whoever was asked for is not there, or may not be read.
@@ -94,8 +97,10 @@ pub fn look(roots: &Roots, whom: &Whom, window: Duration, stop: &dyn Fn() -> boo
         if meant.is_empty() { pids.into_iter().take(MOST_PROCESSES).collect() } else { meant.clone() };
     let mut eyes = open(roots, &looked, &mut not_seen);
     let mut listed = HashMap::new();
+    let first = Instant::now();
     let before = snapshot(roots, &looked, &mut eyes, &mut listed, begun, &not_seen);
-    let watched = watch(&mut eyes, window, stop);
+    let left = window.saturating_sub(first.elapsed()).max(window.min(WATCH_AT_LEAST));
+    let watched = watch(&mut eyes, left, stop);
     let mut after = snapshot(roots, &looked, &mut eyes, &mut listed, begun, &not_seen);
     for namespace in &mut after.namespaces {
         for listener in namespace.listeners.iter_mut().flatten() {
@@ -137,6 +142,7 @@ fn snapshot(
     not_seen: &[NotSeen],
 ) -> Snapshot {
     let mut not_seen = not_seen.to_vec();
+    let at_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let mut namespaces = Vec::new();
     let mut states: HashMap<u32, State> = HashMap::new();
     for eye in eyes.iter_mut() {
@@ -149,12 +155,12 @@ fn snapshot(
         }
         namespaces.push(namespace);
     }
-    let mut forbidden = process::Forbidden::default();
+    let mut left_out = process::LeftOut::default();
     let mounts = std::fs::read_to_string(roots.proc.join("self/mountinfo")).unwrap_or_default();
     let mut owners: HashMap<u32, Vec<u32>> = HashMap::new();
     let mut processes = Vec::new();
     for pid in pids {
-        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut forbidden, listed) else {
+        let Some(Seen { mut process, sockets }) = process::read(roots, *pid, &mounts, &mut left_out, listed) else {
             continue;
         };
         own_sockets(&mut process, &sockets, &states, &mut owners);
@@ -165,9 +171,9 @@ fn snapshot(
             listener.owners = owners.get(&listener.inode).cloned().unwrap_or_default();
         }
     }
-    not_seen.extend(forbidden.told());
+    not_seen.extend(left_out.told());
     Snapshot {
-        at_ns: u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        at_ns,
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         host: host::read(roots, &mut not_seen),
         namespaces,
@@ -203,18 +209,18 @@ fn own_sockets(
     process.close_wait.dedup();
 }
 
-/// Reads the accept queues until the window is over.
-fn watch(eyes: &mut [Eye], window: Duration, stop: &dyn Fn() -> bool) -> HashMap<(u64, u32), Watched> {
+/// Reads the accept queues for so long.
+fn watch(eyes: &mut [Eye], time: Duration, stop: &dyn Fn() -> bool) -> HashMap<(u64, u32), Watched> {
     let mut watched: HashMap<(u64, u32), Watched> = HashMap::new();
     let begun = Instant::now();
-    while begun.elapsed() < window && !stop() {
+    while begun.elapsed() < time && !stop() {
         for eye in eyes.iter_mut() {
             for (inode, waiting, limit) in eye.queues() {
                 let seen = watched.entry((eye.id(), inode)).and_modify(|seen| *seen = seen.and(waiting, limit));
                 seen.or_insert_with(|| Watched::one(waiting, limit));
             }
         }
-        thread::sleep(QUEUES_EVERY.min(window.saturating_sub(begun.elapsed())));
+        thread::sleep(QUEUES_EVERY.min(time.saturating_sub(begun.elapsed())));
     }
     watched
 }

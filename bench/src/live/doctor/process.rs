@@ -21,19 +21,53 @@ pub(super) struct Seen {
     pub(super) sockets: Vec<u32>,
 }
 
-/// How many processes kept their descriptors to themselves.
-#[derive(Debug, Default)]
-pub(super) struct Forbidden {
-    count: u64,
+/// Descriptors that are looked at one by one in a look at a host, a microsecond each. One process gets half of what is left at most, so that
+/// none is without.
+const MOST_DESCRIPTORS: u64 = 500_000;
+/// What each is looked at nevertheless: a server's listeners are among its first.
+const LEAST_DESCRIPTORS: u64 = 256;
+
+/// What a look at processes left out.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    /// Descriptors that may still be looked at.
+    room: u64,
+    /// Those that were not, and of how many processes.
+    beyond: u64,
+    crowded: u64,
+    /// Processes that kept their descriptors to themselves.
+    forbidden: u64,
     because: String,
 }
 
-impl Forbidden {
-    pub(super) fn told(&self) -> Option<NotSeen> {
-        (self.count > 0).then(|| NotSeen {
-            what: format!("descriptors and sockets of {} of other users (run it as root)", count(self.count)),
+impl Default for LeftOut {
+    fn default() -> Self {
+        Self { room: MOST_DESCRIPTORS, beyond: 0, crowded: 0, forbidden: 0, because: String::new() }
+    }
+}
+
+impl LeftOut {
+    /// How many descriptors of the next process are looked at.
+    fn share(&self) -> u64 {
+        (self.room / 2).max(LEAST_DESCRIPTORS)
+    }
+
+    fn note(&mut self, listed: &Listed) {
+        self.room = self.room.saturating_sub(listed.count - listed.beyond);
+        self.beyond += listed.beyond;
+        self.crowded += u64::from(listed.beyond > 0);
+    }
+
+    pub(super) fn told(&self) -> impl Iterator<Item = NotSeen> {
+        let forbidden = (self.forbidden > 0).then(|| NotSeen {
+            what: format!("descriptors and sockets of {} of other users (run it as root)", count(self.forbidden)),
             because: self.because.clone(),
-        })
+        });
+        let beyond = (self.beyond > 0).then(|| NotSeen {
+            what: format!("what {} descriptors of {} are", self.beyond, count(self.crowded)),
+            because: "no more are looked at one by one: name a process or a container".to_owned(),
+        });
+        forbidden.into_iter().chain(beyond)
     }
 }
 
@@ -94,7 +128,7 @@ pub(super) fn read(
     roots: &Roots,
     pid: u32,
     mounts: &str,
-    forbidden: &mut Forbidden,
+    left_out: &mut LeftOut,
     listed: &mut HashMap<u32, Listed>,
 ) -> Option<Seen> {
     let folder = roots.proc.join(pid.to_string());
@@ -119,16 +153,17 @@ pub(super) fn read(
         ..Process::default()
     };
     let mut sockets = Vec::new();
-    match list(&folder.join("fd"), listed.get(&pid)) {
+    match list(&folder.join("fd"), left_out.share(), listed.get(&pid)) {
         Ok(seen) => {
+            left_out.note(&seen);
             process.descriptors = Some(seen.count);
             process.kinds.clone_from(&seen.kinds);
             sockets.clone_from(&seen.sockets);
             listed.insert(pid, seen);
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            forbidden.count += 1;
-            forbidden.because = error.to_string();
+            left_out.forbidden += 1;
+            left_out.because = error.to_string();
         }
         // Gone meanwhile.
         Err(_) => return None,
@@ -140,13 +175,15 @@ pub(super) fn read(
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listed {
     count: u64,
+    /// Of these, how many were not looked at.
+    beyond: u64,
     kinds: BTreeMap<String, u64>,
     sockets: Vec<u32>,
 }
 
-/// The descriptors of a folder: how many, of which kinds, and the inodes of the sockets among them. Where there are as many as at an
+/// The descriptors of a folder: how many, and of the first `most` their kinds and the inodes of the sockets among them. Where there are as many as at an
 /// earlier look, that is taken for this one: looking at each of 100,000 takes longer than all the rest.
-fn list(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
+fn list(folder: &Path, most: u64, earlier: Option<&Listed>) -> io::Result<Listed> {
     let opened = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     // The kernel gives the number of open descriptors as the folder's size since Linux 6.2 (f1f1f2569901); before that it is 0.
     let size = u64::try_from(fstat(&opened)?.st_size).unwrap_or(0);
@@ -154,7 +191,7 @@ fn list(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
         return Ok(earlier.clone());
     }
     let mut listed = Listed::default();
-    descriptors::each(&opened, |_, link| {
+    listed.beyond = descriptors::each(&opened, most, |_, link| {
         listed.count += 1;
         match link {
             Some(Link::Socket(inode)) => {
@@ -165,6 +202,7 @@ fn list(folder: &Path, earlier: Option<&Listed>) -> io::Result<Listed> {
             None => {}
         }
     })?;
+    listed.count += listed.beyond;
     Ok(listed)
 }
 
