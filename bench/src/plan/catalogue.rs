@@ -60,6 +60,7 @@ const LIST: &[Embedded] = embed![
     "reconnect-storm",
     "slow-start",
     "what-takes-effect",
+    "what-takes-effect-ports",
     "what-takes-effect-process",
     "what-takes-effect-syn",
     "what-takes-effect-synack",

@@ -366,6 +366,7 @@ pub(super) const KNOBS: &[Knob] = &[
     .usually("2"),
     restricted("sysctl.net.ipv4.tcp_tw_reuse_delay", NextConnection, INT),
     restricted("sysctl.net.ipv4.tcp_max_tw_buckets", Live, INT),
+    restricted("sysctl.net.ipv4.tcp_rfc1337", Live, FLAG).usually("0"),
     restricted("sysctl.net.ipv4.tcp_orphan_retries", Live, BYTE),
     restricted("sysctl.net.ipv4.tcp_retries1", Live, BYTE),
     restricted("sysctl.net.ipv4.tcp_retries2", Live, BYTE),
