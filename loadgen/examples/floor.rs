@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use brimful_loadgen::plan::{OWN_DESCRIPTORS, shards_needed};
@@ -24,6 +25,8 @@ const FIRST_LISTENER: u16 = 1_100;
 /// Ports of one source address: beside those that the kernel chooses from, above the listeners.
 const FIRST_PORT: u16 = 2_048;
 const PORTS: u64 = 30_000;
+/// All is held for so long, for whoever looks at the machine from outside (`scripts/bench/spent`).
+const HELD_FOR: Duration = Duration::from_secs(2);
 /// The most connections that can be asked for.
 const MOST: u64 = 4_000_000;
 
@@ -135,6 +138,7 @@ fn measure(connections: u64) -> Result<()> {
     println!("user, acceptors        {:.1} resident bytes a connection", grown(user[0], user_before[0]));
     println!("user, openers          {:.1} resident bytes a connection", grown(user[1], user_before[1]));
 
+    std::thread::sleep(HELD_FOR);
     let closing_ns = monotonic_ns();
     for part in acceptors.iter_mut().chain(&mut openers) {
         part.child.kill()?;
@@ -205,7 +209,7 @@ fn acceptor(shard: u16) -> Result<()> {
     let mut before = u64::MAX;
     while before != ACCEPTED.load(std::sync::atomic::Ordering::Acquire) && !accepting.is_finished() {
         before = ACCEPTED.load(std::sync::atomic::Ordering::Acquire);
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     say(&[before, resident()?])?;
     wait()
