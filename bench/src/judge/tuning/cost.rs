@@ -85,7 +85,7 @@ pub struct TuningCost {
 }
 
 impl TuningCost {
-    /// In words: `1 change from what is usual, on the node; at most 58.9 MiB of kernel memory for connections`.
+    /// In words: `1 change from what is usual, on the node; at most 78.6 MiB of kernel memory for connections`.
     #[must_use]
     pub fn words(&self) -> String {
         let whom = match self.takes.iter().collect::<Vec<_>>().as_slice() {

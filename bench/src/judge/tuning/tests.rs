@@ -207,8 +207,8 @@ fn whoever_must_act_is_in_the_price() {
     assert_eq!(
         costs,
         [
-            "no change from what is usual; at most 15.0 MiB of kernel memory for connections",
-            "2 changes from what is usual: 1 that the kubelet must allow and 1 on the node; at most 58.9 MiB of kernel memory for connections",
+            "no change from what is usual; at most 20.0 MiB of kernel memory for connections",
+            "2 changes from what is usual: 1 that the kubelet must allow and 1 on the node; at most 78.6 MiB of kernel memory for connections",
         ]
     );
     let takes = [

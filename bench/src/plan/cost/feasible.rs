@@ -212,9 +212,9 @@ mod tests {
         let small = Machine { memory_available_bytes: 100 << 20, ..machine() };
         let refusal = one(&cells(ENOUGH, 12_000), &small);
         assert_eq!(refusal.class, Class::Machine);
-        insta::assert_snapshot!(refusal, @"cell `base`: needs 105.7 MiB of memory (12,000 connections × 6,444 bytes + 32.0 MiB besides), and 90 % of the 100.0 MiB available are 90.0 MiB; at most 9,437 connections would fit");
-        assert!(feasible(&cells(ENOUGH, 9_437), &small).is_empty());
-        assert!(!feasible(&cells(ENOUGH, 9_438), &small).is_empty());
+        insta::assert_snapshot!(refusal, @"cell `base`: needs 129.1 MiB of memory (12,000 connections × 8,492 bytes + 32.0 MiB besides), and 90 % of the 100.0 MiB available are 90.0 MiB; at most 7,161 connections would fit");
+        assert!(feasible(&cells(ENOUGH, 7_161), &small).is_empty());
+        assert!(!feasible(&cells(ENOUGH, 7_162), &small).is_empty());
     }
 
     #[test]
@@ -270,10 +270,10 @@ mod tests {
         let said: Vec<String> =
             feasible(&cells(&million, 1_000_000), &lacking).iter().map(|r| r.what.clone()).collect();
         assert!(
-            said[0].contains("at most 761,795 connections") && said[1].contains("at most 998,652 connections"),
+            said[0].contains("at most 578,075 connections") && said[1].contains("at most 998,652 connections"),
             "{said:#?}"
         );
-        assert_eq!(feasible(&cells(&million, 761_795), &lacking), []);
+        assert_eq!(feasible(&cells(&million, 578_075), &lacking), []);
     }
 
     #[test]

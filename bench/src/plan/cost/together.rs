@@ -61,13 +61,13 @@ mod tests {
 
     #[test]
     fn what_one_cell_can_have_several_may_not() {
-        // 105.7 MiB each, as the arithmetic of a single cell has it.
+        // 129.1 MiB each, as the arithmetic of a single cell has it.
         let cells = cells("[matrix]\nulimit.nofile = [1_024]\ntarget.backlog = [1, 2, 3, 4]", 12_000);
         assert_eq!(together(&cells, &machine(), 4), None);
         let small = Machine { memory_available_bytes: 300 << 20, ..machine() };
         let refusal = together(&cells, &small, 4).unwrap();
         assert_eq!(refusal.class, Class::Machine);
-        assert!(refusal.what.contains("4 cells at once need 422.9 MiB"), "{refusal}");
+        assert!(refusal.what.contains("4 cells at once need 516.7 MiB"), "{refusal}");
         assert_eq!(refusal.hint, "--jobs 2 would fit");
         assert_eq!((together(&cells, &small, 2), together(&cells[..2], &small, 4)), (None, None));
         let one = Machine { file_max: 26_000, ..machine() };

@@ -110,7 +110,7 @@ fn a_full_table_lets_nobody_in() {
 #[test]
 fn the_machine_is_a_limit_as_well() {
     let small = Machine { memory_available_bytes: 100 << 20, ..machine() };
-    assert_eq!(predict(&cells(NOFILE, 12_000)[0], &small).to_string(), "memory at 9,437");
+    assert_eq!(predict(&cells(NOFILE, 12_000)[0], &small).to_string(), "memory at 7,161");
     let small = Machine { file_max: 20_000, ..machine() };
     assert_eq!(predict(&cells(NOFILE, 12_000)[0], &small).to_string(), "open files at 9,468");
 }
