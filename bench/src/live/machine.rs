@@ -87,7 +87,8 @@ pub struct Missing {
     pub hint: String,
 }
 
-/// Why a scenario cannot be run here: a privilege that this process has not, or a program that this machine has not.
+/// Why a scenario cannot be run here: a privilege that this process has not, a program that this machine has not, or, of one among several, a sysctl
+/// that this kernel is too old for (of one alone, whoever asked shall read which value was refused).
 /// Root of the initial user namespace is told by its id and by a map of all ids onto themselves (`user_namespaces(7)`).
 /// `alone` says that nothing else was named with it.
 #[must_use]
@@ -103,6 +104,9 @@ pub fn missing(scenario: &Scenario, alone: bool) -> Option<Missing> {
     let missing = |because: String, hint: String| Some(Missing { because, hint });
     if let Some(need) = scenario.needs.iter().copied().find(lacks) {
         return missing(need.because().to_owned(), need.hint().to_owned());
+    }
+    if let Some(name) = absent(scenario, |name| super::sysctl::standing(name).is_some()).filter(|_| !alone) {
+        return missing(format!("this kernel has no `{name}`"), "take a newer one, or brimful vm run".to_owned());
     }
     let command = scenario.target.command.as_ref()?;
     if command.user.is_some() && !root {
@@ -124,6 +128,16 @@ pub fn missing(scenario: &Scenario, alone: bool) -> Option<Missing> {
     missing(format!("there is no program `{name}`"), format!("install `{name}`, or name another in [target] argv"))
 }
 
+/// A sysctl of TCP that the scenario sets and this kernel does not have: those are shown in every network namespace.
+fn absent(scenario: &Scenario, there: impl Fn(&str) -> bool) -> Option<String> {
+    let axes = scenario.axes.iter().map(|axis| axis.knob.clone());
+    let arms = scenario.arms.iter().flat_map(|arm| &arm.set).map(|(knob, _)| knob.clone());
+    let set = axes.chain(arms).filter_map(|knob| knob.strip_prefix("sysctl.").map(str::to_owned));
+    let changed = scenario.changes.iter().filter_map(|(_, change)| Some(change.what.sysctl()?.0));
+    let mut of_tcp = set.chain(changed).filter(|name| name.starts_with("net.ipv4.tcp_"));
+    of_tcp.find(|name| !there(name))
+}
+
 /// Whether this process may set the limits of another user's (`check_prlimit_permission`, `kernel/sys.c`).
 fn may_limit_others() -> bool {
     capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE))
@@ -140,4 +154,25 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let servers = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(servers).map(|folder| folder.join(name)).find(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_kernel_is_too_old_for_is_found_wherever_it_is_set() {
+        let head = "question = \"?\"\nload.connections = 10\nload.ramp = \"1s\"\nload.hold = \"3s\"\n";
+        let name = "net.ipv4.tcp_syn_linear_timeouts";
+        for set in [
+            format!("[matrix.sysctl]\n\"{name}\" = [0]"),
+            format!("[arms]\na = {{ sysctl.\"{name}\" = 0 }}\nb = {{ sysctl.\"{name}\" = 4 }}"),
+            format!("[[change]]\nat = \"1s\"\nset = {{ sysctl.\"{name}\" = 0 }}"),
+        ] {
+            let text = format!("{head}{set}\n");
+            let scenario = Scenario::parse("t.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(absent(&scenario, |_| false).as_deref(), Some(name), "{set}");
+            assert_eq!(absent(&scenario, |_| true), None);
+        }
+    }
 }
