@@ -231,3 +231,30 @@ fn throttle(roots: &Roots, groups: &str, mounts: &str) -> Option<Throttle> {
     let folders = cgroup::folders(groups, mounts);
     folders.iter().filter_map(|folder| read(folder)).max_by_key(|found| found.throttled)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_all_the_room_nobody_gets_none_and_what_is_left_out_is_told() {
+        let mut left_out = LeftOut::default();
+        assert_eq!((left_out.share(), left_out.told().count()), (MOST_DESCRIPTORS / 2, 0));
+        for (count, beyond) in [(300_000, 50_000), (40, 0), (400_000, 150_030)] {
+            left_out.note(&Listed { count, beyond, ..Listed::default() });
+        }
+        assert_eq!(left_out.share(), LEAST_DESCRIPTORS);
+        let told: Vec<String> = left_out.told().map(|not_seen| not_seen.what).collect();
+        assert_eq!(told, ["what 200030 descriptors of 2 processes are"]);
+    }
+
+    #[test]
+    fn descriptors_beyond_the_first_are_counted_and_not_looked_at() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..5 {
+            std::os::unix::fs::symlink("socket:[7]", root.path().join(number.to_string())).unwrap();
+        }
+        let listed = list(root.path(), 3, None).unwrap();
+        assert_eq!((listed.count, listed.beyond, listed.kinds["socket"], listed.sockets.len()), (5, 2, 3, 3));
+    }
+}
