@@ -1,13 +1,13 @@
 //! The doctor at the bedside: a scenario goes on in a sandbox with something wrong, and the doctor looks at its target from outside.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::support::{BRIMFUL, sandbox_allowed};
+use super::support::{BRIMFUL, Reachable, sandbox_allowed};
 
 /// How long a fault may take to show itself: the longest is a table that is filled first, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -287,13 +287,16 @@ fn whoever_may_not_look_is_told_so() {
     if !may_look() {
         return;
     }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
-    let binary = folder.path().join("brimful");
-    fs::copy(BRIMFUL, &binary).expect("a copy of the binary");
+    let copy = Reachable::copy();
     let as_nobody = |options: &[&str]| {
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-        Command::new("setpriv").args(nobody).arg(&binary).arg("doctor").args(options).output().expect("setpriv runs")
+        Command::new("setpriv")
+            .args(nobody)
+            .arg(copy.path())
+            .arg("doctor")
+            .args(options)
+            .output()
+            .expect("setpriv runs")
     };
     let me = std::process::id().to_string();
     let refused = as_nobody(&["--pid", &me]);

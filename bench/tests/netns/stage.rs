@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -20,7 +19,7 @@ use brimful_loadgen::probe::{Action, ProbePlan, Sample};
 use brimful_target::Plan;
 use brimful_target::clock::monotonic_ns;
 
-use super::support::BRIMFUL;
+use super::support::{BRIMFUL, Reachable};
 
 /// Where the target listens.
 pub(super) const PORT: u16 = 23_380;
@@ -222,8 +221,8 @@ pub(super) enum Side {
 pub(super) struct Stage {
     who: Who,
     binary: PathBuf,
-    /// A copy of the binary where an ordinary user can reach it.
-    _folder: tempfile::TempDir,
+    /// Where `binary` is, for an ordinary user.
+    _copy: Option<Reachable>,
     sandbox: Actor,
     server: Option<Place>,
     client: Option<Place>,
@@ -232,16 +231,14 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes a sandbox, or hears why it cannot be made.
     pub(super) fn make(who: Who, order: SandboxOrder) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
-        let binary = folder.path().join("brimful");
-        std::fs::copy(BRIMFUL, &binary).expect("a copy of the binary");
+        let copy = matches!(who, Who::Nobody).then(Reachable::copy);
+        let binary = copy.as_ref().map_or_else(|| BRIMFUL.into(), Reachable::path);
         let sandbox = Actor::start(who, &binary, Role::Sandbox, &Order::Sandbox(order));
         let (server, client) = sandbox.hear(|said| match said {
             Said::SandboxReady { server, client, .. } => Some((server, client)),
             _ => None,
         })?;
-        Ok(Self { who, binary, _folder: folder, sandbox, server, client })
+        Ok(Self { who, binary, _copy: copy, sandbox, server, client })
     }
 
     /// A program of this machine in one of the namespaces.

@@ -1,6 +1,7 @@
 //! What the tests that run the binary share.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -13,6 +14,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
 pub(super) const BRIMFUL: &str = env!("CARGO_BIN_EXE_brimful");
+
+/// A copy of the binary where an ordinary user can reach it, gone when this is dropped.
+pub(super) struct Reachable {
+    folder: tempfile::TempDir,
+}
+
+impl Reachable {
+    /// Made by another process: what this one has open for writing, a child of another test's thread may have as well for a moment, and it could not
+    /// be executed then (`ETXTBSY`).
+    pub(super) fn copy() -> Self {
+        let copy = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        fs::set_permissions(copy.folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        assert!(Command::new("cp").arg(BRIMFUL).arg(copy.path()).status().expect("cp runs").success());
+        copy
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("brimful")
+    }
+}
 
 /// Whether a sandbox can be made here. In CI its absence is a failure; at a desk the test says so and returns.
 pub(super) fn sandbox_allowed() -> bool {
