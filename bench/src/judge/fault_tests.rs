@@ -295,6 +295,18 @@ fn connections_all_held_and_a_probe_reset_are_no_cap() {
 }
 
 #[test]
+fn what_is_open_for_a_moment_until_it_is_closed_stands_out_of_a_cap() {
+    for (one_in, named) in [(25, AppConnectionCap), (8, Undetermined)] {
+        let mut record = turning_away();
+        let open = &mut record.evidence.processes[0].descriptors;
+        let ((at_ns, _), level) = (*open.points.last().unwrap(), open.last);
+        open.push(at_ns + 100 * MS, level + level / one_in);
+        open.push(at_ns + 200 * MS, level);
+        assert_eq!(cause(&record), Some(named), "one in {one_in}");
+    }
+}
+
+#[test]
 fn answers_that_were_fast_and_then_never_came_are_not_called_slow() {
     let mut record = slow();
     record.probe.samples[0] = sample(0, Outcome::Ok);

@@ -22,6 +22,8 @@ const TURNED_AWAY_AT_LEAST: u64 = 10;
 const BEYOND_ONE_IN: u64 = 20;
 /// Connections below which nothing is called a cap: so few are a program that never accepted, or stopped at its start.
 const HELD_AT_LEAST: u64 = 8;
+/// A reading may stand out of the plateau by one part in this many: a program that accepts in bursts has all of one open until it closes them.
+const SPIKE_ONE_IN: u64 = 20;
 /// The plateau lasts at least so many time-outs of the probe: as many failures as a kubelet takes for a restart.
 const TIMEOUTS_AT_LEAST: u64 = 3;
 /// An instant is round when it is a multiple of this, in nanoseconds: what people write down, and what brimful is told.
@@ -112,12 +114,14 @@ pub(super) fn sign(view: &View<'_>) -> Option<(Plateau, Sign)> {
 fn plateau(view: &View<'_>) -> Option<Plateau> {
     let together = view.descriptors_together()?;
     let open = together.as_ref();
+    let least_ns = view.timeout_ns.saturating_mul(TIMEOUTS_AT_LEAST);
+    let level = min_between(open, view.end_ns.saturating_sub(least_ns), view.end_ns);
     // What is accepted and closed at once, and a probe being answered, stand out of it.
-    let slack = (open.max / 100).saturating_add(2);
-    let from_ns = open.first_reached(open.max.saturating_sub(slack))?;
-    let level = open.at(view.end_ns);
-    let kept = min_between(open, from_ns, view.end_ns).saturating_add(slack) >= open.max;
-    let long = view.end_ns.saturating_sub(from_ns) >= view.timeout_ns.saturating_mul(TIMEOUTS_AT_LEAST);
+    let slack = (level / 100).saturating_add(2);
+    let from_ns = open.first_reached(level.saturating_sub(slack))?;
+    let no_higher = open.max <= level.saturating_add(slack.max(level / SPIKE_ONE_IN));
+    let kept = no_higher && min_between(open, from_ns, view.end_ns).saturating_add(slack) >= level;
+    let long = view.end_ns.saturating_sub(from_ns) >= least_ns;
     let far = view.targets.iter().all(|t| t.open.max.saturating_mul(10) <= t.soft.last.saturating_mul(9));
     let each = 1 + u64::from(view.record.cell.target.plan.extra_fds_per_connection);
     let before = view.record.target.ready.get(view.shard as usize).map_or(open.first, |ready| ready.descriptors);
