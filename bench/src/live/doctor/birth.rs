@@ -81,7 +81,7 @@ fn inherited(roots: &Roots, pid: u32, has: Limits) -> Option<String> {
         if limits != has {
             return Some(match oldest {
                 None => format!(
-                    "not its parent's ({} of process {parent}, {name}): set by the program itself or for it (setrlimit, prlimit, a unit)",
+                    "not its parent's ({} of process {parent}, {name}): set by the program itself or for it (setrlimit, prlimit, a unit, a container's runtime)",
                     limits.soft
                 ),
                 Some((ancestor, called)) => format!("inherited from process {ancestor} ({called}), where it was set"),
