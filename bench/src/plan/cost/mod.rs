@@ -22,7 +22,7 @@ pub use table::table;
 pub use together::together;
 
 /// Kernel memory of one connection with both ends on this machine, in bytes: 7.9 GB were measured for a million on Linux 6.18 (`scripts/bench/spent`), of which
-/// 4.7 are two `struct tcp_sock` each and 1.7 their inodes. MemAvailable falls by less, because it takes half of the inodes for free.
+/// the `struct tcp_sock` of both ends are 4.7 and their inodes 1.7. MemAvailable falls by less, because it takes half of the inodes for free.
 pub const KERNEL_BYTES_PER_CONNECTION: u64 = 8 * 1024;
 /// User memory of one connection, load and server together, in bytes: an entry in a table and one in a queue at each end.
 pub const USER_BYTES_PER_CONNECTION: u64 = 300;
