@@ -1,15 +1,20 @@
 //! The planner of addresses: which source and destination each connection of a load has. Pure, and computed from the
 //! index alone, so that a million connections cost no table.
 //!
-//! One source address and port serves one connection, whatever its destination: the capacity of a plan is addresses ×
-//! usable ports. Linux would let two sockets with `SO_REUSEADDR` share a source towards different destinations
-//! (`inet_csk_bind_conflict`), but then every bind walks the sharers, `TIME_WAIT` decides who may connect, and a
-//! connection is no longer told by its source alone; addresses of 127.0.0.0/8 or a /64 are cheaper than that.
+//! A plan has a source address and port for every connection, whatever its destination: its capacity is addresses × usable
+//! ports. Up to [`BIND_BUCKETS`] connections each has one of its own. Beyond, connections that a shard opens one after the
+//! other share a source, each to another destination, as Linux allows where all have `SO_REUSEADDR`
+//! (`inet_csk_bind_conflict`): a bind walks all sources of its place in the kernel's table twice
+//! (`inet_bhash2_addr_any_conflict`, `inet_bind2_bucket_find`), and with a million of them that is most of what makes a late
+//! connection dearer than an early one. It walks the sharers too, but they were opened just before and are in the cache.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::pace;
 use crate::plan::{LoadPlan, Sources};
+
+/// The places of the kernel's table of bound sources, at most (`tcp_init`: `bhash_size`, which `bhash2` has too).
+const BIND_BUCKETS: u64 = 65_536;
 
 /// One planned connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +101,8 @@ pub struct Planner<'a> {
     plan: &'a LoadPlan,
     named: Option<Named>,
     capacity: u64,
+    /// How many connections, one after the other of a shard, have the same source.
+    sharers: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -136,7 +143,8 @@ impl<'a> Planner<'a> {
         if plan.connections > capacity {
             return Err(AddressError::Capacity { connections: plan.connections, capacity });
         }
-        Ok(Self { plan, named, capacity })
+        let sharers = plan.connections.div_ceil(BIND_BUCKETS).min(most_sharers(plan)).max(1);
+        Ok(Self { plan, named, capacity, sharers })
     }
 
     /// How many connections belong to a shard; 0 for a shard that the plan does not have.
@@ -165,11 +173,12 @@ impl<'a> Planner<'a> {
             return None;
         }
         let destination = in_turn(&self.plan.destinations, i)?;
+        let shards = u64::from(self.plan.shards);
         // The remainder is below a u32.
-        let shard = u32::try_from(i % u64::from(self.plan.shards)).ok()?;
+        let shard = u32::try_from(i % shards).ok()?;
         let source = match &self.named {
             None => None,
-            Some(named) => Some(named.nth(i, destination)?),
+            Some(named) => Some(named.nth(i / shards / self.sharers * shards + i % shards, destination)?),
         };
         let intended_ns = pace::intended_ns(i, self.plan.connections, self.plan.ramp);
         Some(Endpoint { shard, source, destination, intended_ns })
@@ -267,6 +276,22 @@ fn nth_address(first: IpAddr, n: u64) -> Option<IpAddr> {
         IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_add(u32::try_from(n).ok()?)?)),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip).checked_add(u128::from(n))?)),
     })
+}
+
+/// How many connections of a shard, one after the other, all have another destination; at least 1.
+fn most_sharers(plan: &LoadPlan) -> u64 {
+    let mut distinct = plan.destinations.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() < plan.destinations.len() {
+        return 1;
+    }
+    // A shard's next connection goes to the destination `shards` further on.
+    let (mut divisor, mut rest) = (distinct.len() as u64, u64::from(plan.shards));
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (distinct.len() as u64).checked_div(divisor).unwrap_or(1)
 }
 
 /// Element `i` of a list that begins anew after its end.

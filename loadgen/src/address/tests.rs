@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -70,6 +70,27 @@ proptest! {
     }
 
     #[test]
+    fn who_shares_a_source_goes_elsewhere_from_the_same_shard_and_spares_are_nobodys(plan in plans(), sharers in 1_u64..9) {
+        let mut planner = Planner::new(&plan).unwrap();
+        planner.sharers = most_sharers(&plan).min(sharers);
+        let mut sockets = HashSet::new();
+        let mut owners = HashMap::new();
+        for i in 0..plan.connections {
+            let endpoint = planner.endpoint(i).unwrap();
+            let source = endpoint.source.unwrap();
+            prop_assert!(sockets.insert((source, endpoint.destination)), "{endpoint:?} is opened twice");
+            let (owner, count) = owners.entry(source).or_insert((endpoint.shard, 0));
+            *count += 1;
+            prop_assert!(*owner == endpoint.shard && *count <= planner.sharers);
+        }
+        for shard in 0..plan.shards {
+            if let Some(spare) = planner.spare(shard, 0, plan.destinations[0]) {
+                prop_assert!(!owners.contains_key(&spare));
+            }
+        }
+    }
+
+    #[test]
     fn skipped_ports_and_those_of_the_listeners_are_never_used(plan in plans()) {
         let Sources::Named { first_port, last_port, skip, .. } = &plan.sources else { unreachable!() };
         let planner = Planner::new(&plan).unwrap();
@@ -121,6 +142,23 @@ fn destinations_take_turns() {
     let ports: Vec<u16> = (0..3).map(|i| planner.endpoint(i).unwrap().destination.port()).collect();
     assert_eq!(ports, [23_380, 23_381, 23_380]);
     assert_eq!(planner.endpoint(3), None);
+}
+
+#[test]
+fn a_million_fill_each_place_of_the_kernels_table_once() {
+    let mut million = plan(1_000_000, 51, named("127.1.0.0", 33, 2_000, 32_767, vec![]));
+    million.destinations = (0..53).map(|shard| SocketAddr::from(([127, 0, 0, 1], 1_100 + shard))).collect();
+    let planner = Planner::new(&million).unwrap();
+    assert_eq!(planner.sharers, 16);
+    let sources: HashSet<_> = (0..1_000_000).map(|i| planner.endpoint(i).unwrap().source.unwrap()).collect();
+    assert!(sources.len() as u64 <= BIND_BUCKETS, "{}", sources.len());
+
+    // Where all of a shard's connections have one destination, or two destinations are one, nothing can be shared.
+    assert_eq!((most_sharers(&LoadPlan { shards: 53, ..million.clone() }), most_sharers(&million)), (1, 53));
+    let mut twice = million.clone();
+    twice.destinations.push(twice.destinations[0]);
+    assert_eq!(most_sharers(&twice), 1);
+    assert_eq!(Planner::new(&LoadPlan { connections: BIND_BUCKETS, ..million.clone() }).unwrap().sharers, 1);
 }
 
 #[test]
