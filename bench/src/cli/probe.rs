@@ -13,6 +13,7 @@ use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
 use crate::live::interrupt::{Interrupt, LOOK};
+use crate::live::sys::ask_for_short_slices;
 use crate::plan::consent::Intent;
 
 #[derive(Debug, Args)]
@@ -93,6 +94,7 @@ pub(super) fn probe(options: &Options) -> Result<ExitStatus, Error> {
             tokio::time::sleep(LOOK).await;
         }
     };
+    ask_for_short_slices();
     // The last tick counted is the last one begun; a slow probe misses ticks, so the count decides, not the clock.
     let t0_ns = monotonic_ns();
     let until_ns = leave.ends_in_ns();

@@ -22,7 +22,7 @@ pub mod preflight;
 pub mod process;
 mod reap;
 mod scratch;
-mod sys;
+pub(crate) mod sys;
 pub mod sysctl;
 mod turn;
 mod turns;
