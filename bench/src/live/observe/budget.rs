@@ -4,6 +4,8 @@
 const CREDIT_NS: u64 = 2_000_000_000;
 /// The least distance of two urgent readings, in multiples of what the last one cost: at most 5 % of a core.
 const URGENT_MULTIPLE: u64 = 20;
+/// What may be spent before it is earned, in nanoseconds: the longest pause that one reading may cause unasked.
+const DEAR_NS: u64 = 50_000_000;
 
 /// A share of one core for one kind of reading.
 ///
@@ -38,6 +40,14 @@ impl Budget {
         let since = now_ns.saturating_sub(last.ended_ns);
         let owed = last.owed_ns.saturating_sub(since);
         owed == 0 || (urgent && since >= last.cost_ns.saturating_mul(URGENT_MULTIPLE) && owed <= CREDIT_NS)
+    }
+
+    /// The same for a reading that should cost so much: one that is dear must be earned first, unless it is urgent, so that a run does not
+    /// end in debt for it.
+    #[must_use]
+    pub fn allows_costing(&self, now_ns: u64, expected_ns: u64, urgent: bool) -> bool {
+        let earned = |last: Last| now_ns.saturating_sub(last.ended_ns) >= expected_ns.saturating_mul(self.multiple);
+        self.allows(now_ns, urgent) && (urgent || expected_ns < DEAR_NS || self.last.is_none_or(earned))
     }
 
     /// Forgets all that was spent: the next reading may be taken at once. For the last one, which disturbs nobody any more.
@@ -89,6 +99,16 @@ mod tests {
     fn trouble_is_looked_at_at_once_and_then_closely() {
         let taken = readings(10 * MS, 5, |ms| ms >= 400);
         assert_eq!(taken.iter().take(3).copied().collect::<Vec<_>>(), [0, 400, 600]);
+    }
+
+    #[test]
+    fn what_is_dear_is_earned_first_unless_it_is_urgent() {
+        let mut budget = Budget::one_in(100);
+        assert!(budget.allows_costing(0, 200 * MS, false), "the first one always may");
+        budget.spend(0, 10 * MS);
+        let at = |ms, expected_ms, urgent| budget.allows_costing(ms * MS, expected_ms * MS, urgent);
+        assert!(at(1_000, 40, false) && !at(1_000, 200, false) && at(1_000, 200, true));
+        assert!(!at(19_999, 200, false) && at(20_000, 200, false));
     }
 
     #[test]

@@ -29,11 +29,14 @@ use crate::evidence::record::{Evidence, Role};
 
 /// Dumps of connections by state, on both sides together, may take a 500th of a core.
 const STATES_SHARE: u64 = 500;
-/// What is read of every process besides its descriptors, of all together, may take a thousandth of a core: six of them are read in every
+/// What is read of every process besides the target's descriptors, of all together, may take a thousandth of a core: six of them are read in every
 /// round, a hundred each second or two.
 const PROCESSES_SHARE: u64 = 1_000;
 /// Asking descriptors what they are, of one process after the other, may take a 4,000th: 10,000 take 17 ms.
 const KINDS_SHARE: u64 = 4_000;
+/// A process with more descriptors than this is asked in the last round only: the budget pays afterwards, and one answer of 20,000 descriptors would use
+/// up what three minutes give.
+const KINDS_MOST: u64 = 4_096;
 
 /// What one round saw, for the live view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,8 @@ pub struct Observer {
     trees: Vec<Tree>,
     units: Units,
     states: Budget,
+    /// What the last dump of states cost, and how many descriptors there were.
+    dumped: (u64, u64),
     rest: Budget,
     kinds: Budget,
     /// Whose descriptors are asked next.
@@ -89,6 +94,7 @@ impl Observer {
             trees: Vec::new(),
             units: Units::of_this_machine(),
             states: Budget::one_in(STATES_SHARE),
+            dumped: (0, 0),
             rest: Budget::one_in(PROCESSES_SHARE),
             kinds: Budget::one_in(KINDS_SHARE),
             next_kinds: 0,
@@ -135,6 +141,11 @@ impl Observer {
 
     /// One round, at nanoseconds since the start of the cell. Rounds come in time order.
     pub fn sample(&mut self, at_ns: u64) -> Glance {
+        self.round(at_ns, KINDS_MOST)
+    }
+
+    /// One round, in which descriptors are asked what they are where a process has at most so many.
+    fn round(&mut self, at_ns: u64, most: u64) -> Glance {
         for side in std::iter::once(&mut self.server).chain(&mut self.client) {
             side.sample(at_ns, &mut self.buffer);
         }
@@ -145,8 +156,9 @@ impl Observer {
         }
         let whole = self.rest.allows(at_ns, false);
         let begun = cpu_ns(ClockId::ThreadCPUTime);
-        let processes = u64::try_from(self.processes.len()).unwrap_or(u64::MAX);
-        let round = Round { at_ns, whole, processes, units: self.units };
+        let targets = self.processes.iter().filter(|process| process.evidence.role == Role::Target).count() as u64;
+        let others = self.processes.len() as u64 - targets;
+        let round = Round { at_ns, whole, targets, others, units: self.units };
         for process in &mut self.processes {
             process.sample(&round, &mut self.buffer);
         }
@@ -154,7 +166,7 @@ impl Observer {
             // Processor time, not time on the clock: on a starved machine, where a process's waiting is the evidence, a round takes long and costs little.
             self.rest.spend(at_ns, cpu_ns(ClockId::ThreadCPUTime).saturating_sub(begun));
         }
-        self.sample_kinds(at_ns);
+        self.sample_kinds(at_ns, most);
         self.host.sample(at_ns, &mut self.buffer);
         self.sample_states(at_ns);
         self.glance(at_ns)
@@ -170,7 +182,7 @@ impl Observer {
         for side in std::iter::once(&mut self.server).chain(&mut self.client) {
             side.forgive();
         }
-        self.sample(at_ns)
+        self.round(at_ns, u64::MAX)
     }
 
     /// All that was seen, and the account of every source.
@@ -186,15 +198,16 @@ impl Observer {
         Evidence { server, client, processes, host, sources }
     }
 
-    /// Asks one process after the other what its descriptors are, each at most once, for as long as the budget allows.
-    fn sample_kinds(&mut self, at_ns: u64) {
+    /// Asks one process after the other what its descriptors are, each at most once, for as long as the budget allows. One that has more than `most`
+    /// is passed over.
+    fn sample_kinds(&mut self, at_ns: u64, most: u64) {
         for _ in 0..self.processes.len() {
             if !self.kinds.allows(at_ns, false) {
                 return;
             }
             self.next_kinds = (self.next_kinds + 1) % self.processes.len();
             if let Some(cost_ns) =
-                self.processes.get_mut(self.next_kinds).and_then(|process| process.sample_kinds(at_ns))
+                self.processes.get_mut(self.next_kinds).and_then(|process| process.sample_kinds(at_ns, most))
             {
                 self.kinds.spend(at_ns, cost_ns);
             }
@@ -206,12 +219,17 @@ impl Observer {
         let sides = std::iter::once(&self.server).chain(&self.client);
         let alarms = sides.map(Side::alarms).fold(0, u64::wrapping_add);
         let urgent = self.alarms.is_some_and(|before| before != alarms);
-        if !self.states.allows(at_ns, urgent) {
+        // A dump takes as long as there are many sockets, and a ramp has twice as many before long.
+        let descriptors = self.processes.iter().map(|process| process.evidence.descriptors.last).sum();
+        let (before_ns, before) = self.dumped;
+        let expected_ns = u128::from(before_ns) * u128::from(descriptors) / u128::from(before.max(1));
+        if !self.states.allows_costing(at_ns, u64::try_from(expected_ns).unwrap_or(u64::MAX), urgent) {
             return;
         }
         let sides = std::iter::once(&mut self.server).chain(&mut self.client);
         let cost_ns = sides.map(|side| side.sample_states(at_ns)).fold(0, u64::saturating_add);
         self.states.spend(at_ns, cost_ns);
+        self.dumped = (cost_ns, descriptors);
         self.alarms = Some(alarms);
     }
 

@@ -18,7 +18,8 @@ use crate::evidence::series::Series;
 use crate::evidence::snapshot::link::Link;
 use crate::live::descriptors;
 
-/// Counting descriptors one by one takes as long as there are many: at most one per cent of a core for all processes together.
+/// Counting descriptors one by one takes as long as there are many: at most one per cent of a core, half of it for the target's processes, whose
+/// number is what is judged, and half for all others.
 const COUNTING_SHARE: u64 = 100;
 
 #[derive(Debug, Error)]
@@ -83,9 +84,18 @@ pub(super) struct Round {
     pub(super) at_ns: u64,
     /// Whether everything is read, or descriptors only.
     pub(super) whole: bool,
-    /// How many processes share what it may cost.
-    pub(super) processes: u64,
+    /// How many processes of the target there are.
+    pub(super) targets: u64,
+    /// How many others.
+    pub(super) others: u64,
     pub(super) units: Units,
+}
+
+impl Round {
+    /// Among how many parts the budget of counting is shared, for a process in this role.
+    fn parts(&self, role: Role) -> u64 {
+        2 * if role == Role::Target { self.targets } else { self.others }
+    }
 }
 
 /// What turns the kernel's units into ours.
@@ -148,8 +158,11 @@ impl Watched {
         watched
     }
 
-    /// One round: its descriptors, and everything else of it too when `whole`. The first reading that finds the process gone ends its series.
+    /// One round: the target's descriptors, and everything of every process when `whole`. The first reading that finds the process gone ends its series.
     pub(super) fn sample(&mut self, round: &Round, buffer: &mut Vec<u8>) {
+        if !round.whole && self.evidence.role != Role::Target {
+            return;
+        }
         let Some(files) = self.files.take() else { return };
         let rest = if round.whole { self.read_rest(&files, round, buffer) } else { Some(()) };
         if rest.and_then(|()| self.read_descriptors(&files, round, buffer)).is_some() {
@@ -161,9 +174,12 @@ impl Watched {
     }
 
     /// Asks each descriptor what it is, which takes as long as there are many. What it cost, in nanoseconds; `None` where nothing is asked of this
-    /// process, or nobody is there any more.
-    pub(super) fn sample_kinds(&mut self, at_ns: u64) -> Option<u64> {
+    /// process, because of its role or because it had more than `most` when they were counted last, or nobody is there any more.
+    pub(super) fn sample_kinds(&mut self, at_ns: u64, most: u64) -> Option<u64> {
         let (files, series) = (self.files.as_ref()?, self.evidence.inotify.as_mut()?);
+        if self.evidence.descriptors.last > most {
+            return None;
+        }
         let (pid, path) = (self.evidence.pid, &self.path);
         let begun = Instant::now();
         let count = present(&mut self.inotify, || {
@@ -275,7 +291,8 @@ impl Watched {
         if let Some((count, counted_one_by_one)) = count {
             self.evidence.descriptors.push(at_ns, count);
             if counted_one_by_one {
-                self.counting.spend(at_ns, nanoseconds(begun.elapsed()).saturating_mul(round.processes));
+                self.counting
+                    .spend(at_ns, nanoseconds(begun.elapsed()).saturating_mul(round.parts(self.evidence.role)));
             }
         }
         Some(())
@@ -383,7 +400,7 @@ mod tests {
     const UNITS: Units = Units { page_bytes: 4096, tick_ns: 10_000_000 };
 
     fn round(at_ns: u64, whole: bool) -> Round {
-        Round { at_ns, whole, processes: 1, units: UNITS }
+        Round { at_ns, whole, targets: 1, others: 103, units: UNITS }
     }
 
     /// Above the largest number that a process may have (`PID_MAX_LIMIT`), so that no real one is asked.
@@ -410,7 +427,9 @@ mod tests {
         let mut buffer = Vec::new();
         let mut watched = Watched::open(root.path(), Role::Target, 2, NOBODY, None);
         watched.sample(&round(10, true), &mut buffer);
-        assert!(watched.sample_kinds(10).is_some());
+        let count = watched.evidence.descriptors.last;
+        assert_eq!(watched.sample_kinds(10, count - 1), None, "it has more");
+        assert!(watched.sample_kinds(10, count).is_some());
         fake(root.path(), 'R', 5);
         watched.sample(&round(20, true), &mut buffer);
         let mut sources = Vec::new();
@@ -430,6 +449,12 @@ mod tests {
         fake(root.path(), 'S', 3);
         let folder = rustix::fs::open(root.path().join(NOBODY.to_string()), OFlags::PATH, Mode::empty()).unwrap();
         assert_eq!(count_entries(&folder), Ok(3), "0, 1 and 17");
+    }
+
+    #[test]
+    fn a_targets_descriptors_are_counted_as_often_beside_a_hundred_others() {
+        let round = round(10, true);
+        assert_eq!((round.parts(Role::Target), round.parts(Role::Load)), (2, 206));
     }
 
     #[test]
@@ -459,6 +484,20 @@ mod tests {
         watched.sample(&round(20, false), &mut buffer);
         let seen = watched.finish(&mut Vec::new());
         assert_eq!((seen.cpu_ns.reads, seen.descriptors.reads), (0, 1));
+    }
+
+    #[test]
+    fn the_targets_descriptors_are_read_in_every_round_and_those_of_others_with_the_rest() {
+        let root = tempfile::tempdir().unwrap();
+        fake(root.path(), 'S', 3);
+        let reads = |role| {
+            let mut watched = Watched::open(root.path(), role, 0, NOBODY, None);
+            for (at, whole) in [(10, true), (20, false), (30, true)] {
+                watched.sample(&round(at, whole), &mut Vec::new());
+            }
+            watched.finish(&mut Vec::new()).descriptors.reads
+        };
+        assert_eq!((reads(Role::Target), reads(Role::Load)), (3, 2));
     }
 
     #[test]
