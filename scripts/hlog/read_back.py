@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Reads a run of brimful with programs that are not brimful's, and fails where they see something else than it says.
 
-usage: read_back.py RUN LOG OPENMETRICS SCHEMA REPORT…
+usage: read_back.py RUN LOG OPENMETRICS SCHEMAS DOCUMENTS
 
 RUN is a run folder: its report.json and every .hlog below it are compared. LOG is the run in `--format hlog`, OPENMETRICS in
-`--format openmetrics`. SCHEMA is the schema of report.json, which the run's and every REPORT must be of.
+`--format openmetrics`. SCHEMAS is a folder of schemas, NAME-1.json: the run's report must be of the one named report, and every JSON
+in DOCUMENTS/NAME of that name's. A schema without a document is a failure.
 """
 
 import json
@@ -110,32 +111,35 @@ def compare_metrics(report, text):
     return len(families)
 
 
-def validate(paths, schema):
-    """Every report against the schema."""
-    schema = json.loads(schema.read_text())
-    Draft202012Validator.check_schema(schema)
-    validator = Draft202012Validator(schema)
+def validate(schema, paths):
+    """Every document against its schema."""
+    validator = Draft202012Validator(json.loads(schema.read_text()))
+    validator.check_schema(validator.schema)
     for path in paths:
         for error in validator.iter_errors(json.loads(path.read_text())):
             problems.append(f"{path}: {error.json_path}: {error.message[:200]}")
+    if not paths:
+        problems.append(f"{schema}: there is no document to hold to it")
     return len(paths)
 
 
-def main(run, log, metrics, schema, *reports):
+def main(run, log, metrics, schemas, documents):
     report = json.loads((run / "report.json").read_text())
     blocks = compare_logs(report, run, log)
     families = compare_metrics(report, metrics.read_text())
-    validated = validate([run / "report.json", *reports], schema)
+    validated = validate(schemas / "report-1.json", [run / "report.json"])
+    for schema in schemas.glob("*-1.json"):
+        validated += validate(schema, list((documents / schema.name.removesuffix("-1.json")).glob("*.json")))
     if not blocks:
         problems.append(f"{run}: there is no block to compare")
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{blocks} blocks, {families} families of metrics and {validated} reports read back as they were written")
+        print(f"{blocks} blocks, {families} families of metrics and {validated} documents read back as they were written")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     sys.exit(main(*map(Path, sys.argv[1:])))

@@ -4,6 +4,7 @@
 
 mod cases;
 mod faults;
+pub(crate) mod schema;
 mod written;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -5,6 +5,7 @@ use super::*;
 use crate::evidence::snapshot::tally::{Destination, Outgoing};
 use crate::evidence::snapshot::{Namespace, Process, Watched, names};
 use crate::judge::report::text::Look;
+use crate::judge::support::schema;
 use crate::plan::expect::{CauseName, Why};
 
 fn process(snapshot: &mut Snapshot) -> &mut Process {
@@ -292,4 +293,15 @@ fn the_page_says_everything_and_the_json_is_read_back() {
     assert!(page.lines().all(|line| line.chars().count() <= 110), "{page}");
     let written = serde_json::to_string(&diagnosis).expect("JSON");
     assert_eq!(serde_json::from_str::<Diagnosis>(&written).expect("a diagnosis"), diagnosis);
+}
+
+#[test]
+fn the_json_is_of_the_committed_schema() {
+    let types = schema::of::<Diagnosis>("doctor", "brimful doctor --format json", SCHEMA_VERSION);
+    schema::is_committed("doctor", SCHEMA_VERSION, &types);
+    let mut stuck = Pair::busy();
+    queue(&mut stuck.after, 129, 129, 40);
+    for (which, pair) in [("busy", Pair::busy()), ("stuck", stuck)] {
+        schema::hand_over("doctor", which, &pair.judged());
+    }
 }

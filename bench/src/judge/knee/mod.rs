@@ -29,6 +29,7 @@ pub const KNEE_VERSION: u32 = 1;
 
 /// The knees of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KneeReport {
     /// [`KNEE_VERSION`] at the time of writing.
@@ -58,6 +59,7 @@ impl KneeReport {
 
 /// What the load of a cell is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Connections there at the same time.
@@ -68,6 +70,7 @@ pub enum Unit {
 
 /// The knee of one cell. Every load is a number of connections, whatever the unit in which it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellKnee {
     /// The cell's id.
@@ -98,6 +101,7 @@ pub struct CellKnee {
 
 /// The verdict on the first load beyond a knee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Break {
     /// Connections.
@@ -108,6 +112,7 @@ pub struct Break {
 
 /// One try.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tried {
     /// Connections.

@@ -4,7 +4,7 @@ use brimful_loadgen::outcome::LoadPoint;
 use brimful_loadgen::probe::Outcome;
 
 use super::super::report::text::Look;
-use super::super::support::{SECOND, World, fail_from, fd_limit, healthy};
+use super::super::support::{SECOND, World, fail_from, fd_limit, healthy, schema};
 use super::super::verdict::judge;
 use super::*;
 use crate::plan::cost::Machine;
@@ -192,4 +192,14 @@ fn json_is_read_as_it_is_written() {
     assert_eq!((&json["schema_version"], &json["within"]), (&1.into(), &"1%".into()));
     assert_eq!(json["cells"][0]["knee"]["unsteady"], serde_json::json!([]));
     assert!(serde_json::from_str::<Within>("\"2\"").is_err());
+}
+
+#[test]
+fn knee_json_is_of_the_committed_schema() {
+    schema::is_committed("knee", KNEE_VERSION, &schema::of::<KneeReport>("knee", "knee.json of brimful", KNEE_VERSION));
+    let mut broken_off = report(Vec::new());
+    broken_off.interrupted = true;
+    for (which, report) in [("many", many()), ("broken-off", broken_off)] {
+        schema::hand_over("knee", which, &report);
+    }
 }

@@ -1,17 +1,14 @@
 //! Holds `docs/schema/report-1.json` to the types it is of, and the paths that scripts rely on to the schema.
-//!
-//! When a type of the report changed: `BRIMFUL_WRITE_SCHEMA=1 cargo test -p brimful --lib schema`, then read the difference.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::forms::tests::{blocked, mixed};
 use super::{Report, SCHEMA_VERSION};
 use crate::judge::report_tests::{ORIGIN, cells, info, report};
-use crate::judge::support::{bursts, healthy, origin_run, out_of_ports};
+use crate::judge::support::{bursts, healthy, origin_run, out_of_ports, schema};
 use crate::plan::arm::Arm;
 use crate::plan::cell::KnobValue;
 use crate::plan::gate::{Gate, Metric};
@@ -73,33 +70,12 @@ const ALWAYS: [&str; 51] = [
 ];
 
 fn generated() -> Value {
-    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    let mut of_types = generator.into_root_schema_for::<Report>().to_value();
-    of_types["properties"]["schema_version"]["const"] = json!(SCHEMA_VERSION);
-    let mut schema = json!({
-        "$schema": of_types["$schema"],
-        "$id": format!("urn:brimful:report:{SCHEMA_VERSION}"),
-        "title": "report.json of brimful",
-    });
-    for (key, value) in of_types.as_object().unwrap() {
-        schema.as_object_mut().unwrap().entry(key.as_str()).or_insert_with(|| value.clone());
-    }
-    // What is `None` to the types is `null` to a reader.
-    serde_json::from_str(&schema.to_string().replace("`None`", "`null`")).unwrap()
-}
-
-fn committed() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/schema/report-{SCHEMA_VERSION}.json"))
+    schema::of::<Report>("report", "report.json of brimful", SCHEMA_VERSION)
 }
 
 #[test]
 fn the_committed_schema_is_that_of_the_types() {
-    let text = format!("{:#}\n", generated());
-    if std::env::var_os("BRIMFUL_WRITE_SCHEMA").is_some() {
-        std::fs::write(committed(), &text).unwrap();
-    }
-    let saved = std::fs::read_to_string(committed()).unwrap();
-    assert!(saved == text, "the types changed: BRIMFUL_WRITE_SCHEMA=1 cargo test -p brimful --lib schema");
+    schema::is_committed("report", SCHEMA_VERSION, &generated());
 }
 
 /// What a schema says of a value, with references followed and `null` set aside.
@@ -174,7 +150,6 @@ fn is_there(value: &Value, steps: &[&str]) -> bool {
     }
 }
 
-/// With `BRIMFUL_WRITE_REPORTS=FOLDER` they are written there, for a validator that is not ours (`scripts/check hlog`).
 #[test]
 fn every_report_has_the_paths_that_scripts_rely_on() {
     for (name, report) in worlds() {
@@ -183,9 +158,7 @@ fn every_report_has_the_paths_that_scripts_rely_on() {
             let spread = path.replace("[]", ".[]");
             assert!(is_there(&json, &spread.split('.').collect::<Vec<_>>()), "{name}: {path}");
         }
-        if let Some(folder) = std::env::var_os("BRIMFUL_WRITE_REPORTS") {
-            std::fs::write(Path::new(&folder).join(format!("{name}.json")), json.to_string()).unwrap();
-        }
+        schema::hand_over("report", name, &report);
     }
 }
 

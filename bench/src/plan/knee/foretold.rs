@@ -10,6 +10,7 @@ use crate::plan::predict::{Limit, predict};
 
 /// A knee by closed form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Foretold {
     /// The most connections that meet no limit and leave the health check what it needs; `null` where a limit is met without any.
