@@ -4,6 +4,8 @@
 
 mod cases;
 mod faults;
+// This file is for tests; that this one is too has to be said, because it has hands on the machine.
+#[cfg(test)]
 pub(crate) mod schema;
 mod written;
 
