@@ -2,7 +2,7 @@
 //! index alone, so that a million connections cost no table.
 //!
 //! A plan has a source address and port for every connection, whatever its destination: its capacity is addresses × usable
-//! ports. Up to [`BIND_BUCKETS`] connections each has one of its own. Beyond, connections that a shard opens one after the
+//! ports. Up to 65,536 connections each has one of its own. Beyond, connections that a shard opens one after the
 //! other share a source, each to another destination, as Linux allows where all have `SO_REUSEADDR`
 //! (`inet_csk_bind_conflict`): a bind walks all sources of its place in the kernel's table twice
 //! (`inet_bhash2_addr_any_conflict`, `inet_bind2_bucket_find`), and with a million of them that is most of what makes a late
