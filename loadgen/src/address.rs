@@ -5,7 +5,7 @@
 //! ports. Up to 65,536 connections each has one of its own. Beyond, connections that a shard opens one after the
 //! other share a source, each to another destination, as Linux allows where all have `SO_REUSEADDR`
 //! (`inet_csk_bind_conflict`): a bind walks all sources of its place in the kernel's table twice
-//! (`inet_bhash2_addr_any_conflict`, `inet_bind2_bucket_find`), and with a million of them that is most of what makes a late
+//! (`inet_bhash2_addr_any_conflict`, `inet_bind2_bucket_find`), and with a million of them that is the largest part of what makes a late
 //! connection dearer than an early one. It walks the sharers too, but they were opened just before and are in the cache.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
