@@ -178,7 +178,7 @@ impl<'a> Planner<'a> {
         let shard = u32::try_from(i % shards).ok()?;
         let source = match &self.named {
             None => None,
-            Some(named) => Some(named.nth(i / shards / self.sharers * shards + i % shards, destination)?),
+            Some(named) => Some(named.nth(i / shards / self.sharers * shards + u64::from(shard), destination)?),
         };
         let intended_ns = pace::intended_ns(i, self.plan.connections, self.plan.ramp);
         Some(Endpoint { shard, source, destination, intended_ns })

@@ -82,7 +82,7 @@ struct Files {
 pub(super) struct Round {
     /// Nanoseconds since the start of the cell.
     pub(super) at_ns: u64,
-    /// Whether everything is read, or descriptors only.
+    /// Whether everything is read, or the target's descriptors only.
     pub(super) whole: bool,
     /// How many processes of the target there are.
     pub(super) targets: u64,
