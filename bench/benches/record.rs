@@ -7,8 +7,8 @@ use brimful::evidence::record::{Record, Role};
 use brimful::judge::judge;
 use brimful::plan::matrix::expand;
 use brimful::plan::scenario::Scenario;
-use brimful_loadgen::latency::Latency;
-use brimful_loadgen::outcome::LoadPoint;
+use brimful_loadgen_plan::latency::Latency;
+use brimful_loadgen_plan::outcome::LoadPoint;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SMALL: &str = include_str!("../tests/fixtures/records/accept-queue.json");
@@ -52,7 +52,7 @@ fn large() -> Record {
 }
 
 fn histogram(seed: u64) -> Latency {
-    let mut chance = brimful_loadgen::seeded::Seeded::new(seed);
+    let mut chance = brimful_loadgen_plan::seeded::Seeded::new(seed);
     let mut latency = Latency::new();
     for i in 0..VALUES {
         latency.record(if i.is_multiple_of(50) { 1_000_000_000 } else { 10_000 } + chance.below(1_000_000));

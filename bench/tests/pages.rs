@@ -10,7 +10,7 @@ use brimful::judge::report::html::{Detail, render};
 use brimful::judge::report::{Report, RunInfo};
 use brimful::plan::cell::{Cell, KnobSetting, KnobValue};
 use brimful::plan::expect::CellOutcome;
-use brimful_loadgen::outcome::{Failure, Phase};
+use brimful_loadgen_plan::outcome::{Failure, Phase};
 
 const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
 const SYN_BACKLOG: &str = "sysctl.net.ipv4.tcp_max_syn_backlog";

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use brimful_loadgen::hold::{Schedule, run_shard};
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use brimful_target::clock::monotonic_ns;
 use brimful_target::limits::raise_nofile;
 use socket2::{Domain, Socket, Type};

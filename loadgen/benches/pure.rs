@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use brimful_loadgen::address::Planner;
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::pace::intended_ns;
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
+use brimful_loadgen_plan::address::Planner;
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::pace::intended_ns;
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const CONNECTIONS: u64 = 1_000_000;

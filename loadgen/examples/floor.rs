@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use brimful_loadgen::plan::{OWN_DESCRIPTORS, shards_needed};
+use brimful_loadgen_plan::plan::{OWN_DESCRIPTORS, shards_needed};
 use brimful_target::clock::monotonic_ns;
 use brimful_target::limits::raise_nofile;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use brimful_loadgen::latency::Latency;
-use brimful_loadgen::pace::{Busiest, intended_ns};
+use brimful_loadgen_plan::latency::Latency;
+use brimful_loadgen_plan::pace::{Busiest, intended_ns};
 use brimful_target::clock::monotonic_ns;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;

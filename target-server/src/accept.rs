@@ -5,14 +5,14 @@ use std::future::pending;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use brimful_target_plan::pace::Pace;
+use brimful_target_plan::{AcceptPause, AtMax, OnEmfile};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use crate::clock::monotonic_ns;
 use crate::error::TargetError;
-use crate::pace::Pace;
-use crate::plan::{AcceptPause, AtMax, OnEmfile};
 use crate::readable::readable;
 use crate::refusal::{Backoff, Refusal, classify};
 use crate::rest::Rest;

@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use brimful_target_plan::sniff::{Protocol, sniff};
+use brimful_target_plan::wire::{self, Answer, Decision, Reading, Site};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,8 +17,6 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::rest::{Connection, Rest};
-use crate::spoken::{Spoken, spoken};
-use crate::wire::{self, Answer, Decision, Reading, Site};
 use crate::{grpc, secure};
 
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence
@@ -108,12 +108,12 @@ async fn exchange(socket: OwnedFd, mut head: Vec<u8>, rest: &Rest, patience: Dur
         if head.is_empty() && timeout(patience, stream.read_buf(&mut head)).await?? == 0 {
             return Ok(End::Ended(stream.into_std()?.into()));
         }
-        match (spoken(&head), &rest.tls, &rest.grpc_service) {
-            (Spoken::Tls, Some(tls), _) => {
+        match (sniff(&head), &rest.tls, &rest.grpc_service) {
+            (Protocol::Tls, Some(tls), _) => {
                 secure::converse(tls, stream, head, rest, patience).await?;
                 return Ok(End::Closed);
             }
-            (Spoken::Http2, _, Some(service)) => {
+            (Protocol::Http2, _, Some(service)) => {
                 grpc::converse(service, stream, head, rest, patience).await?;
                 return Ok(End::Closed);
             }
@@ -203,14 +203,14 @@ fn discard(stream: &TcpStream) {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
 
+    use brimful_target_plan::TargetPlan;
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::plan::Plan;
 
     #[test]
     fn half_a_sentence_is_not_waited_for_longer_than_patience() {
-        let rest = Rest::new(&Plan::plain((Ipv4Addr::LOCALHOST, 0).into()), None).unwrap();
+        let rest = Rest::new(&TargetPlan::plain((Ipv4Addr::LOCALHOST, 0).into()), None).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();

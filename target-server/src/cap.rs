@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 
+use brimful_target_plan::{AtMax, TargetPlan};
 use tokio::sync::Notify;
-
-use crate::plan::{AtMax, Plan};
 
 /// The program's own cap on connections, of both listeners together.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(crate) struct Cap {
 
 impl Cap {
     /// The cap of a plan, nobody there yet.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &TargetPlan) -> Self {
         let most = plan.max_connections.map_or(u64::MAX, u64::from);
         Self { most, at_max: plan.at_max, ignored: Cell::new(0), room: Notify::new() }
     }
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     fn cap(max_connections: Option<u32>, at_max: AtMax) -> Cap {
-        Cap::new(&Plan { max_connections, at_max, ..Plan::plain(([127, 0, 0, 1], 0).into()) })
+        Cap::new(&TargetPlan { max_connections, at_max, ..TargetPlan::plain(([127, 0, 0, 1], 0).into()) })
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 
+use brimful_target_plan::InvalidTarget;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::contradiction::Contradiction;
 use crate::errno::name_of;
 
-/// A target that could not start, or could not go on. What happens to single connections is counted in [`Outcome`](crate::Outcome) instead.
+/// A target that could not start, or could not go on. What happens to single connections is counted in [`TargetOutcome`](brimful_target_plan::TargetOutcome) instead.
 #[derive(Debug, Error)]
 pub enum TargetError {
     /// The plan asks for what cannot be.
     #[error(transparent)]
-    Plan(#[from] Contradiction),
+    Plan(#[from] InvalidTarget),
     /// The backlog does not fit `listen(2)`, which takes a C `int`.
     #[error("backlog {backlog} is above {}, the most that listen(2) takes", i32::MAX)]
     Backlog {
@@ -67,7 +67,7 @@ impl TargetError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Plan(contradiction) => contradiction.hint(),
+            Self::Plan(invalid) => invalid.hint(),
             Self::DeferAccept { given, .. } => format!("choose defer-accept = \"{given}s\" or less"),
             Self::Backlog { .. } => format!("choose a backlog of at most {}", i32::MAX),
             Self::Listen { address, source, .. } => listen_hint(*address, source),

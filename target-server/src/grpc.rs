@@ -3,6 +3,7 @@
 use std::io::{self, Cursor};
 use std::time::Duration;
 
+use brimful_target_plan::health::{self, CHECK_PATH, CONTENT_TYPE, MESSAGE_MOST, Status};
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -11,7 +12,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::health::{self, CHECK_PATH, CONTENT_TYPE, MESSAGE_MOST, Status};
 use crate::rest::Rest;
 
 /// Calls of one connection that are answered at once. A kubelet makes one.

@@ -1,16 +1,14 @@
 //! The listening sockets, made with the backlog that was asked for and nothing by default.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
+use std::{fs, io};
 
+use brimful_target_plan::{Listening, TargetPlan};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::TargetError;
-use crate::plan::Plan;
-use crate::report::Listening;
 use crate::sys::defer_accept;
 
 /// Where the kernel shows the descriptors of this process (`proc(5)`).
@@ -26,7 +24,7 @@ struct Options {
 }
 
 /// Opens the sockets on `plan.listen`, one or a group that shares the address. The kernel chooses a port 0 for the first; the others follow it.
-pub(crate) fn listen_main(plan: &Plan) -> Result<(Vec<OwnedFd>, Vec<Listening>), TargetError> {
+pub(crate) fn listen_main(plan: &TargetPlan) -> Result<(Vec<OwnedFd>, Vec<Listening>), TargetError> {
     let options = Options { share: plan.reuseport > 1, defer_accept: plan.defer_accept };
     let (mut sockets, mut group) = (Vec::new(), Vec::<Listening>::new());
     for _ in 0..plan.reuseport {
@@ -128,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_group_shares_the_port_that_the_first_was_given() {
-        let plan = Plan { reuseport: 3, backlog: 7, ..Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) };
+        let plan = TargetPlan { reuseport: 3, backlog: 7, ..TargetPlan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) };
         let (sockets, group) = listen_main(&plan).unwrap();
         assert_eq!(sockets.len(), 3);
         assert_ne!(group[0].address.port(), 0);
@@ -137,16 +135,16 @@ mod tests {
 
     #[test]
     fn a_single_socket_shares_with_none() {
-        let plan = Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let plan = TargetPlan::plain(SocketAddr::from(([127, 0, 0, 1], 0)));
         let (_first, group) = listen_main(&plan).unwrap();
-        let error = listen_main(&Plan { listen: group[0].address, reuseport: 2, ..plan }).unwrap_err();
+        let error = listen_main(&TargetPlan { listen: group[0].address, reuseport: 2, ..plan }).unwrap_err();
         assert!(matches!(error, TargetError::Listen { call: "bind", .. }), "{error}");
     }
 
     #[test]
     fn more_waiting_than_the_kernel_counts_is_refused_with_what_it_gave() {
         let asked = Duration::from_secs(u64::MAX);
-        let plan = Plan { defer_accept: Some(asked), ..Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) };
+        let plan = TargetPlan { defer_accept: Some(asked), ..TargetPlan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) };
         let error = listen_main(&plan).unwrap_err();
         let TargetError::DeferAccept { given, .. } = error else { panic!("{error}") };
         assert!(given > 3_600 && error.hint().contains(&given.to_string()), "{error}: {}", error.hint());

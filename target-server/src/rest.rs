@@ -10,6 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use brimful_target_plan::leak::Leak;
+use brimful_target_plan::wire::Site;
+use brimful_target_plan::{AtMax, ExtraFd, TargetPlan};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -21,12 +24,9 @@ use crate::answer::{AtOnce, at_once, converse};
 use crate::cap::Cap;
 use crate::certificate;
 use crate::error::TargetError;
-use crate::leak::Leak;
-use crate::plan::{AtMax, ExtraFd, Plan};
 use crate::readable::readable;
 use crate::spare::spares;
 use crate::tally::Counters;
-use crate::wire::Site;
 
 /// What wakes a connection that is ignored: its end. (Data that it sends is not read; the end comes all the same.)
 const ENDS: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::ONESHOT);
@@ -73,7 +73,7 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// An empty set, of a server that gives this document of consent.
-    pub(crate) fn new(plan: &Plan, consent: Option<String>) -> Result<Self, TargetError> {
+    pub(crate) fn new(plan: &TargetPlan, consent: Option<String>) -> Result<Self, TargetError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| TargetError::Events(errno.into()))?;
         Ok(Self {
             epoll,

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use brimful_target_plan::pace::Pace;
+use brimful_target_plan::{Accept, OnEmfile, Ready, TargetOutcome, TargetPlan};
 use tokio::task::LocalSet;
 
 use crate::accept::Acceptor;
@@ -15,18 +17,15 @@ use crate::block::unless_blocked;
 use crate::error::TargetError;
 use crate::limits::{nofile, raise_nofile};
 use crate::listen::{listen, listen_main, open_descriptors};
-use crate::pace::Pace;
-use crate::plan::{Accept, OnEmfile, Plan};
-use crate::report::{Outcome, Ready};
 use crate::rest::{Rest, watch};
 use crate::spare::{Reserve, SPARE_PATH, spare};
 use crate::started::Started;
 use crate::tally::Counters;
 
-/// A server that listens. Its sockets live until it is dropped, so an [`Outcome`] can be sent on before thousands of them are closed.
+/// A server that listens. Its sockets live until it is dropped, so an [`TargetOutcome`] can be sent on before thousands of them are closed.
 #[derive(Debug)]
 pub struct Server {
-    plan: Plan,
+    plan: TargetPlan,
     ready: Ready,
     /// One, or a `SO_REUSEPORT` group with those never accepted from at its end.
     listeners: Vec<OwnedFd>,
@@ -43,16 +42,16 @@ impl Server {
     ///
     /// # Errors
     /// A plan that contradicts itself, a limit that cannot be raised, an address that cannot be listened on, `/dev/null` that cannot be opened where the plan needs it.
-    pub fn bind(plan: Plan) -> Result<Self, TargetError> {
+    pub fn bind(plan: TargetPlan) -> Result<Self, TargetError> {
         Self::bind_consenting(plan, None)
     }
 
-    /// [`Server::bind`], with a document that is given to whoever asks for it at [`CONSENT_PATH`](crate::CONSENT_PATH): what may load
+    /// [`Server::bind`], with a document that is given to whoever asks for it at [`CONSENT_PATH`](brimful_target_plan::wire::CONSENT_PATH): what may load
     /// this server, and until when. What it says is not looked at here.
     ///
     /// # Errors
     /// As [`Server::bind`].
-    pub fn bind_consenting(plan: Plan, consent: Option<String>) -> Result<Self, TargetError> {
+    pub fn bind_consenting(plan: TargetPlan, consent: Option<String>) -> Result<Self, TargetError> {
         plan.check()?;
         let nofile = if plan.raise_nofile { raise_nofile() } else { nofile() }.map_err(TargetError::Nofile)?;
         let rest = Rc::new(Rest::new(&plan, consent)?);
@@ -80,7 +79,7 @@ impl Server {
     }
 
     /// Serves until `stop` is there, or until a failing accept ends the server (`on-emfile = "exit"`, told by
-    /// [`Outcome::exited_on_emfile`]; the caller then ends the process with an error). Closes only the connections that are
+    /// [`TargetOutcome::exited_on_emfile`]; the caller then ends the process with an error). Closes only the connections that are
     /// being answered: the others, and the listeners, stay open until the server is dropped. To be called once.
     ///
     /// `started` gives the start of the cell in nanoseconds of [`clock::monotonic_ns`](crate::clock::monotonic_ns), from
@@ -94,7 +93,7 @@ impl Server {
         &mut self,
         started: impl Future<Output = Option<u64>>,
         stop: impl Future<Output = ()>,
-    ) -> Result<Outcome, TargetError> {
+    ) -> Result<TargetOutcome, TargetError> {
         let t0 = Started::default();
         let pace = self.plan.accept_rate.map(|rate| Cell::new(Pace::new(rate)));
         let clock = async {
@@ -163,7 +162,7 @@ async fn first_to_end<F: Future>(mut all: Vec<Pin<Box<F>>>) -> F::Output {
 }
 
 /// The reserve where the plan wants one. Also proves that connections can have their extra descriptors at all.
-fn reserve(plan: &Plan) -> Result<Reserve, TargetError> {
+fn reserve(plan: &TargetPlan) -> Result<Reserve, TargetError> {
     let reserve = Reserve::default();
     if plan.on_emfile == OnEmfile::ReserveFd || plan.extra_fds_per_connection > 0 {
         spare().map_err(|errno| TargetError::File { path: SPARE_PATH, source: errno.into() })?;

@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 
+use brimful_target_plan::ExtraFd;
 use rustix::fs::{Mode, OFlags, inotify, open};
 use rustix::io::Errno;
-
-use crate::plan::ExtraFd;
 
 /// What stands for a file or an upstream socket. Each opening is a file of its own, so it counts in `fs.file-nr` too, as a `dup(2)` would not.
 pub(crate) const SPARE_PATH: &str = "/dev/null";

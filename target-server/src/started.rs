@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use brimful_target_plan::AcceptPause;
+
 use crate::clock::monotonic_ns;
-use crate::plan::AcceptPause;
 
 /// When the cell started, once that is known.
 #[derive(Debug, Default)]

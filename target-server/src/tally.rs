@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use brimful_target_plan::TargetOutcome;
 use rustix::io::Errno;
 
 use crate::errno;
-use crate::report::Outcome;
 
 /// Counts kept while the server runs. One thread owns them: a count costs no atomic, and errnos get their names only when read.
 #[derive(Debug, Default)]
@@ -94,8 +94,8 @@ impl Tally {
         self.exited_on_emfile.set(true);
     }
 
-    fn outcome(&self) -> Outcome {
-        Outcome {
+    fn outcome(&self) -> TargetOutcome {
+        TargetOutcome {
             accepted: self.accepted.get(),
             shed: self.shed.get(),
             capped: self.capped.get(),
@@ -124,7 +124,7 @@ pub struct Counters(pub(crate) Rc<Tally>);
 impl Counters {
     /// What was counted up to now. Costs about a microsecond, whatever is held.
     #[must_use]
-    pub fn snapshot(&self) -> Outcome {
+    pub fn snapshot(&self) -> TargetOutcome {
         self.0.outcome()
     }
 }

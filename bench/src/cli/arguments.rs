@@ -210,8 +210,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "SERVICE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(super) grpc: Option<String>,
     /// What to do when accept4 says EMFILE: spin, sleep, reserve-fd, exit, stop-accepting
-    #[arg(long, default_value = "spin", value_parser = word::<brimful_target::OnEmfile>)]
-    pub(super) on_emfile: brimful_target::OnEmfile,
+    #[arg(long, default_value = "spin", value_parser = word::<brimful_target_plan::OnEmfile>)]
+    pub(super) on_emfile: brimful_target_plan::OnEmfile,
     /// Raise the soft descriptor limit to the hard one
     #[arg(long)]
     pub(super) raise_nofile: bool,
@@ -219,11 +219,11 @@ pub(super) struct Serve {
     #[arg(long, default_value_t = 0)]
     pub(super) extra_fds_per_connection: u32,
     /// What they are: file, inotify
-    #[arg(long, default_value = "file", value_parser = word::<brimful_target::ExtraFd>)]
-    pub(super) extra_fd_kind: brimful_target::ExtraFd,
+    #[arg(long, default_value = "file", value_parser = word::<brimful_target_plan::ExtraFd>)]
+    pub(super) extra_fd_kind: brimful_target_plan::ExtraFd,
     /// The descriptor limit to run with: SOFT or SOFT:HARD
     #[arg(long, value_parser = nofile)]
-    pub(super) nofile: Option<brimful_target::limits::Nofile>,
+    pub(super) nofile: Option<brimful_target_plan::Nofile>,
     #[command(flatten)]
     pub(super) manners: Manners,
     #[command(flatten)]
@@ -235,8 +235,8 @@ pub(super) struct Serve {
 #[command(next_help_heading = "What a server can get wrong, as in [target]")]
 pub(super) struct Manners {
     /// How connections are taken from the queue: drain, one-per-wakeup, dead
-    #[arg(long, default_value = "drain", value_parser = word::<brimful_target::Accept>)]
-    pub(super) accept: brimful_target::Accept,
+    #[arg(long, default_value = "drain", value_parser = word::<brimful_target_plan::Accept>)]
+    pub(super) accept: brimful_target_plan::Accept,
     /// Connections accepted a second, at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) accept_rate: Option<u32>,
@@ -244,8 +244,8 @@ pub(super) struct Manners {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_connections: Option<u32>,
     /// What happens beyond that: wait, close, ignore
-    #[arg(long, default_value = "wait", value_parser = word::<brimful_target::AtMax>)]
-    pub(super) at_max: brimful_target::AtMax,
+    #[arg(long, default_value = "wait", value_parser = word::<brimful_target_plan::AtMax>)]
+    pub(super) at_max: brimful_target_plan::AtMax,
     /// Each so-many-th connection that the peer has ended is never closed; 0 for none
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub(super) leak_one_in: u32,
@@ -449,7 +449,7 @@ fn markdown_bytes(text: &str) -> Result<usize, String> {
     if bytes < LEAST_BYTES { Err(format!("must be at least {LEAST_BYTES} bytes")) } else { Ok(bytes) }
 }
 
-fn nofile(text: &str) -> Result<brimful_target::limits::Nofile, String> {
+fn nofile(text: &str) -> Result<brimful_target_plan::Nofile, String> {
     crate::plan::knob::parse_nofile(&crate::plan::cell::KnobValue::Word(text.to_owned()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::{Behaviour, Comeback, Policy};
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, Policy};
 use clap::Args;
 
 use super::arguments::{above_zero, word};

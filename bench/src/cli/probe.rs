@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use brimful_loadgen::latency::Quantile;
-use brimful_loadgen::probe::{self, Action, Exec, Header, HttpGet, ProbePlan, Sample, Scheme, Summary};
+use brimful_loadgen::probe;
+use brimful_loadgen_plan::latency::Quantile;
+use brimful_loadgen_plan::probe::{Action, Exec, Header, HttpGet, ProbePlan, Sample, Scheme, Summary};
 use brimful_target::clock::monotonic_ns;
 use clap::Args;
 

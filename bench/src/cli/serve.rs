@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use brimful_target::{Outcome, Plan, Server, TargetError, limits};
+use brimful_target::{Server, TargetError, limits};
+use brimful_target_plan::{TargetOutcome, TargetPlan};
 use jiff::Timestamp;
 
 use super::arguments::{self, Serve};
@@ -57,7 +58,7 @@ pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
             }
         }
     };
-    let outcome: Result<Outcome, TargetError> = runtime.block_on(server.run(async { None }, stop));
+    let outcome: Result<TargetOutcome, TargetError> = runtime.block_on(server.run(async { None }, stop));
     let outcome = outcome?;
     put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default()));
     if outcome.exited_on_emfile {
@@ -68,8 +69,8 @@ pub(super) fn serve(options: &Serve) -> Result<ExitStatus, Error> {
     Ok(interrupt.seen().map_or(ExitStatus::Done, ExitStatus::from))
 }
 
-fn plan(options: &Serve) -> Plan {
-    Plan {
+fn plan(options: &Serve) -> TargetPlan {
+    TargetPlan {
         backlog: options.backlog,
         health_path: options.health.clone(),
         health_listen: options.health_listen,
@@ -88,7 +89,7 @@ fn plan(options: &Serve) -> Plan {
         defer_accept: options.manners.defer_accept,
         reuseport: options.manners.reuseport,
         reuseport_stuck: options.manners.reuseport_stuck,
-        ..Plan::plain(options.listen)
+        ..TargetPlan::plain(options.listen)
     }
 }
 
@@ -128,7 +129,7 @@ fn announce(server: &Server) {
     ));
 }
 
-fn line(outcome: &Outcome) -> String {
+fn line(outcome: &TargetOutcome) -> String {
     let mut line = format!(
         "held {} (max {}), accepted {}, health answers {}",
         outcome.held, outcome.held_max, outcome.accepted, outcome.health_answers

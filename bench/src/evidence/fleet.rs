@@ -1,7 +1,7 @@
 //! What a fleet came to: the document that its gatherer writes, `fleet.json`. Pure.
 
-use brimful_loadgen::latency::Latency;
-use brimful_loadgen::outcome::LoadOutcome;
+use brimful_loadgen_plan::latency::Latency;
+use brimful_loadgen_plan::outcome::LoadOutcome;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::fleet::FleetPlan;
@@ -156,8 +156,8 @@ fn start(waited_ns: u64, members: &[Account]) -> Start {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::outcome::LoadPoint;
-    use brimful_loadgen::plan::{Behaviour, Comeback};
+    use brimful_loadgen_plan::outcome::LoadPoint;
+    use brimful_loadgen_plan::plan::{Behaviour, Comeback};
     use proptest::prelude::*;
 
     use super::*;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use brimful_loadgen::outcome::LoadOutcome;
-use brimful_loadgen::plan::LoadPlan;
-use brimful_loadgen::probe::{ProbePlan, Sample};
-use brimful_target::{Outcome as TargetOutcome, Ready};
+use brimful_loadgen_plan::outcome::LoadOutcome;
+use brimful_loadgen_plan::plan::LoadPlan;
+use brimful_loadgen_plan::probe::{ProbePlan, Sample};
+use brimful_target_plan::{Ready, TargetOutcome};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //! Nothing is named here. What is left is told by where the probe stopped: before it was connected, the loss lies outside the
 //! listener's queues; after it, in the program.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::spans::known;
 use super::syn_sent;

@@ -206,10 +206,10 @@ proptest! {
         let plan = &mut told.cell.target.plan;
         (plan.max_connections, plan.leak_one_in, plan.reuseport, plan.reuseport_stuck) = (Some(7), 1, 4, 1);
         plan.answer_delay = std::time::Duration::from_secs(3);
-        plan.accept = brimful_target::Accept::Dead;
+        plan.accept = brimful_target_plan::Accept::Dead;
         told.cell.target.cpu_percent = Some(2);
         told.cell.probe.nofile = Some(16);
-        told.load.plan.behaviour = brimful_loadgen::plan::Behaviour::HalfOpen;
+        told.load.plan.behaviour = brimful_loadgen_plan::plan::Behaviour::HalfOpen;
         prop_assert_eq!(judge(&told), judge(&record));
     }
 }

@@ -1,6 +1,6 @@
 //! Causes of a cell in which something was changed, or whose target had several lives.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::support::*;
 use super::verdict::judge;

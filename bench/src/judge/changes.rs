@@ -4,7 +4,7 @@
 //! Looked at is only whether the check is well or failing: two results in a row say which. A change whose check was neither
 //! before it, or that left it as it was, is not said to have done anything.
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 use serde::{Deserialize, Serialize};
 
 use super::words::{listed, time};
@@ -188,7 +188,7 @@ pub(crate) fn line(effect: &Effect) -> String {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::probe::Outcome;
+    use brimful_loadgen_plan::probe::Outcome;
 
     use super::*;
     use crate::evidence::record::Life;

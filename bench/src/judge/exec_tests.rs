@@ -1,6 +1,6 @@
 //! Records of a health check that is a command: what may be said of the server, and what must not.
 
-use brimful_loadgen::probe::{Action, Exec, Outcome};
+use brimful_loadgen_plan::probe::{Action, Exec, Outcome};
 
 use super::support::*;
 use super::verdict::judge;

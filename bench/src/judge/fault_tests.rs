@@ -1,8 +1,8 @@
 //! The causes of the catalogue: for each a record that nearly shows it, and what becomes of it.
 
-use brimful_loadgen::outcome::{Failure, Phase};
-use brimful_loadgen::plan::Sources;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::{Failure, Phase};
+use brimful_loadgen_plan::plan::Sources;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::support::*;
 use super::verdict::{Verdict, judge};
@@ -48,7 +48,11 @@ fn descriptors_that_grow_with_what_is_held_are_no_leak() {
         point.held = 200 * (i as u64 + 1);
     }
     let last = *record.load.outcome.timeline.last().unwrap();
-    record.load.outcome.timeline.push(brimful_loadgen::outcome::LoadPoint { at_ns: 1_900 * MS, held: 900, ..last });
+    record.load.outcome.timeline.push(brimful_loadgen_plan::outcome::LoadPoint {
+        at_ns: 1_900 * MS,
+        held: 900,
+        ..last
+    });
     let verdict = judge(&record);
     assert_eq!(verdict.cause, Some(FdLimit));
     assert!(excludes(&verdict, FdLeak));

@@ -109,7 +109,7 @@ fn members(report: &FleetReport) -> Vec<String> {
 }
 
 fn line(member: &Account) -> String {
-    let known = |read: fn(&brimful_loadgen::outcome::LoadPoint) -> u64| {
+    let known = |read: fn(&brimful_loadgen_plan::outcome::LoadPoint) -> u64| {
         member.counters.as_ref().map_or_else(|| "?".to_owned(), |point| count(read(point)))
     };
     let began = member

@@ -101,7 +101,7 @@ fn begun_by(record: &Record, at_ns: u64) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::outcome::LoadPoint;
+    use brimful_loadgen_plan::outcome::LoadPoint;
 
     use super::super::support;
     use super::*;

@@ -1,6 +1,6 @@
 //! What a reader should know besides outcome and cause: knobs that did not take, partial evidence, near misses. Pure.
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen_plan::probe::Action;
 
 use super::cause::cookies_sent;
 use super::view::View;

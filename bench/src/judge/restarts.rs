@@ -1,6 +1,6 @@
 //! The restart loop of a cell: how often the kubelet restarted the target, when first, and whether it came to rest. Pure.
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 use serde::{Deserialize, Serialize};
 
 use super::words::{counted, listed, short_time, time};
@@ -193,7 +193,7 @@ pub(crate) fn lines(restarts: &Restarts) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use brimful_loadgen::probe::Outcome;
+    use brimful_loadgen_plan::probe::Outcome;
     use proptest::prelude::*;
 
     use super::*;

@@ -12,8 +12,8 @@ mod written;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::probe::{Action, Outcome, ProbePlan, Sample};
+use brimful_loadgen_plan::outcome::Phase;
+use brimful_loadgen_plan::probe::{Action, Outcome, ProbePlan, Sample};
 
 use crate::evidence::record::{ListenerEvidence, Record};
 use crate::evidence::series::Series;

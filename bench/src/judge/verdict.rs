@@ -1,6 +1,6 @@
 //! What a record means: outcome, cause, what is ruled out, what is left open, and the cure. Pure.
 
-use brimful_loadgen::probe::{Action, Summary};
+use brimful_loadgen_plan::probe::{Action, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};

@@ -1,6 +1,6 @@
 //! What holds of every verdict, whatever the record says.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 use proptest::prelude::*;
 
 use super::support::*;

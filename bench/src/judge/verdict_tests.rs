@@ -1,7 +1,7 @@
 //! Each cause with a record that shows it, and one that nearly does.
 
-use brimful_loadgen::outcome::{Failure, Phase};
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::outcome::{Failure, Phase};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::support::*;
 use super::verdict::{Verdict, judge, worth_repeating};
@@ -325,7 +325,7 @@ fn a_generator_out_of_ports_makes_the_cell_void_and_blames_nobody() {
 /// A load whose heartbeats, each four seconds, were sent so late.
 fn beats(record: &mut Record, late_ns: u64) {
     let interval = std::time::Duration::from_secs(4);
-    record.load.plan.behaviour = brimful_loadgen::plan::Behaviour::Heartbeat { interval, share_percent: 10 };
+    record.load.plan.behaviour = brimful_loadgen_plan::plan::Behaviour::Heartbeat { interval, share_percent: 10 };
     (0..200).for_each(|_| record.load.outcome.heartbeat_lag.record(late_ns));
 }
 

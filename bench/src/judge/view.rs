@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 
 use super::descriptors::Descriptors;
 use super::queue::Queue;
@@ -267,7 +267,7 @@ fn listened_ns(record: &Record, end_ns: u64) -> u64 {
 /// The target process behind the probe's port: the one that said it listens there, or else the first.
 fn serving_shard(record: &Record) -> u32 {
     let port = record.probe.plan.address.port();
-    let listens = |r: &brimful_target::Ready| r.listening.iter().any(|l| l.address.port() == port);
+    let listens = |r: &brimful_target_plan::Ready| r.listening.iter().any(|l| l.address.port() == port);
     record.target.ready.iter().position(listens).and_then(|i| u32::try_from(i).ok()).unwrap_or(0)
 }
 

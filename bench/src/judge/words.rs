@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::Phase;
+use brimful_loadgen_plan::probe::Outcome;
 
 /// A count with a comma between thousands: `12,000`.
 pub(crate) fn count(n: u64) -> String {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::LoadPlan;
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::LoadPlan;
 use brimful_target::clock::monotonic_ns;
 
 use super::interrupt::{Interrupt, LOOK};

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::{Behaviour, Sources};
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::{Behaviour, Sources};
+use brimful_loadgen_plan::probe::Sample;
 use brimful_target::clock::monotonic_ns;
-use brimful_target::{Outcome as TargetOutcome, Ready};
+use brimful_target_plan::{Ready, TargetOutcome};
 
 use super::cgroup::{self, Group};
 use super::interrupt::{Interrupt, LOOK};

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::LoadPlan;
-use brimful_loadgen::probe::{ProbePlan, Sample};
-use brimful_target::limits::Nofile;
-use brimful_target::{Outcome as TargetOutcome, Plan as TargetPlan, Ready};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::LoadPlan;
+use brimful_loadgen_plan::probe::{ProbePlan, Sample};
+use brimful_target_plan::{Nofile, Ready, TargetOutcome, TargetPlan};
 use serde::{Deserialize, Serialize};
 
 use super::observe::Glance;

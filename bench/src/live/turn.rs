@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use brimful_target::limits::{Nofile, nofile_of};
+use brimful_target::limits::nofile_of;
+use brimful_target_plan::Nofile;
 use rlimit::Resource;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::plan::{LoadPlan, share_of};
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::plan::{LoadPlan, share_of};
 
 /// The turns of a load's shards.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ pub(super) fn sum<'a>(points: impl Iterator<Item = &'a LoadPoint>) -> LoadPoint 
 mod tests {
     use std::time::Duration;
 
-    use brimful_loadgen::address::Planner;
-    use brimful_loadgen::plan::{Behaviour, Comeback, Sources};
+    use brimful_loadgen_plan::address::Planner;
+    use brimful_loadgen_plan::plan::{Behaviour, Comeback, Sources};
     use proptest::prelude::*;
 
     use super::*;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use brimful_loadgen::plan::{Behaviour, Comeback};
-use brimful_loadgen::probe::Action;
-use brimful_target::limits::Nofile;
+use brimful_loadgen_plan::plan::{Behaviour, Comeback};
+use brimful_loadgen_plan::probe::Action;
+use brimful_target_plan::Nofile;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,7 @@ pub struct KnobSetting {
 #[serde(deny_unknown_fields)]
 pub struct TargetSetup {
     /// The plan of the first shard; shard `n` listens on port + n.
-    pub plan: brimful_target::Plan,
+    pub plan: brimful_target_plan::TargetPlan,
     /// Target processes, at least 1, each with its own limits and port.
     pub shards: u32,
     /// Processor time the target may use, in per cent of one processor, by a cgroup's quota; `None` for all it can get.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, KnobValue};

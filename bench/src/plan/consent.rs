@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words::grouped;
 
-pub use brimful_target::CONSENT_PATH;
+pub use brimful_target_plan::wire::CONSENT_PATH;
 
 /// The version of the document that is written and read here.
 pub const VERSION: u64 = 1;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen_plan::plan::Behaviour;
 
 use super::cell::LoadSetup;
 
 /// The most connections that are open at the same time, over all shards, as the generator itself counts them.
 pub(super) fn open_at_once(load: &LoadSetup) -> u64 {
-    brimful_loadgen::plan::open_at_once(load.connections, load.ramp, load.behaviour)
+    brimful_loadgen_plan::plan::open_at_once(load.connections, load.ramp, load.behaviour)
 }
 
 /// How many are open on average while the load churns undisturbed; all of them for any other load.
@@ -35,7 +35,7 @@ pub(super) fn within(load: &LoadSetup, span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::plan::Comeback;
+    use brimful_loadgen_plan::plan::Comeback;
     use proptest::prelude::*;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::{Behaviour, Comeback, Policy, Storm};
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, Policy, Storm};
 
 /// Settings of every behaviour, whether the load has it or not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a scenario to its cells: the product of the axes, what is excluded, and one readable id each.
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use globset::{Glob, GlobMatcher};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -9,14 +9,13 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use super::arm::ARM;
 use super::axis::{Condition, ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue, ProbeSetup};
-use super::change;
 use super::command::{self, ARG, ARGV};
-use super::host;
 use super::knob::{parse_nofile, parse_time, print_nofile};
 use super::manners::Manners;
 use super::refusal::Refusal;
 use super::scenario::{Scenario, together};
 use super::words::{grouped, quoted};
+use super::{change, host};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
 ///
@@ -272,8 +271,8 @@ fn not_applied(knob: &str, what: &str) -> Refusal {
 mod tests {
     use std::time::Duration;
 
-    use brimful_loadgen::plan::Behaviour;
-    use brimful_target::{Accept, OnEmfile};
+    use brimful_loadgen_plan::plan::Behaviour;
+    use brimful_target_plan::{Accept, OnEmfile};
     use proptest::prelude::*;
 
     use super::*;
@@ -345,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_behaviour_is_made_of_what_other_axes_say() {
-        use brimful_loadgen::plan::{Policy, Storm};
+        use brimful_loadgen_plan::plan::{Policy, Storm};
         let matrix = "hold = \"9s\"\nread-rate = 7\nreconnect = \"linear\"\nstorm-at = \"1s\"\n[matrix.load]\n\
                       behaviour = [\"idle\", \"heartbeat\", \"slow-reader\"]\nheartbeat-interval = [\"2s\"]\nheartbeat-share = [5]\n\
                       storm-share = [50]\nreconnect-base = [\"10ms\"]\nreconnect-cap = [\"1s\"]\n";

@@ -4,7 +4,7 @@
 //! neighbour that wakes up) would then look like a difference between them. So each block has an order of its own, and all
 //! orders follow from one seed that is printed.
 
-use brimful_loadgen::seeded::Seeded;
+use brimful_loadgen_plan::seeded::Seeded;
 
 /// The largest seed: every whole number up to it survives a reader of JSON that knows only doubles.
 pub const SEED_MOST: u64 = (1 << 53) - 1;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen_plan::plan::Behaviour;
 
 use super::arm::ARM;
 use super::cell::{Cell, KnobValue};

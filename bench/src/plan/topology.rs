@@ -11,9 +11,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use brimful_loadgen::plan::{Behaviour, LoadPlan, OWN_DESCRIPTORS, Sources, shards_needed};
-use brimful_loadgen::probe::ProbePlan;
-use brimful_target::Plan;
+use brimful_loadgen_plan::plan::{Behaviour, LoadPlan, OWN_DESCRIPTORS, Sources, shards_needed};
+use brimful_loadgen_plan::probe::ProbePlan;
+use brimful_target_plan::TargetPlan;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Path, ProbeSetup, SourceChoice};
@@ -62,7 +62,7 @@ const ENOUGH_PORTS: u16 = 1_024;
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// One for each shard of the target, at least one; shard `n` listens on port + n, the health listener is on shard 0.
-    pub targets: Vec<Plan>,
+    pub targets: Vec<TargetPlan>,
     /// The load, over all its shards.
     pub load: LoadPlan,
     /// The health check.
@@ -165,7 +165,7 @@ pub fn resolve(cell: &Cell, nofile_hard: u64) -> Result<Layout, Refusal> {
 
 /// The plan of each shard of the target; `None` where their ports go beyond 65535.
 #[must_use]
-pub fn targets(cell: &Cell) -> Option<Vec<Plan>> {
+pub fn targets(cell: &Cell) -> Option<Vec<TargetPlan>> {
     let first = &cell.target.plan;
     (0..cell.target.shards)
         .map(|shard| {
@@ -180,7 +180,7 @@ pub fn targets(cell: &Cell) -> Option<Vec<Plan>> {
         .collect()
 }
 
-fn listened(targets: &[Plan]) -> Vec<u16> {
+fn listened(targets: &[TargetPlan]) -> Vec<u16> {
     let mut ports: Vec<u16> =
         targets.iter().flat_map(|plan| [Some(plan.listen), plan.health_listen]).flatten().map(|at| at.port()).collect();
     ports.sort_unstable();
@@ -280,7 +280,7 @@ pub fn own_sources(local: IpAddr) -> Sources {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::address::capacity;
+    use brimful_loadgen_plan::address::capacity;
     use proptest::prelude::*;
 
     use super::*;

@@ -36,7 +36,7 @@ fn sound() -> Tree {
         ("target-server/src/lib.rs", "pub mod serve;\n"),
         ("target-server/src/serve.rs", "use tokio::net::TcpListener;\n"),
         ("loadgen/src/lib.rs", "pub mod pace;\npub mod probe;\n"),
-        ("loadgen/src/pace.rs", "use std::time::Duration;\nuse brimful_target::Plan;\n"),
+        ("loadgen/src/pace.rs", "use std::time::Duration;\nuse brimful_target_plan::TargetPlan;\n"),
         ("loadgen/src/probe/mod.rs", "mod ticker;\nuse std::net::TcpStream;\n"),
         ("loadgen/src/probe/ticker.rs", "//! Owns no std::time::Instant.\nconst NOTE: &str = \"std::fs\";\n"),
         ("bench/src/lib.rs", "pub mod plan;\npub mod live;\npub mod judge;\npub mod cli;\n"),
@@ -48,7 +48,7 @@ fn sound() -> Tree {
             "bench/src/plan/cell.rs",
             "use super::Thing;\n#[cfg(test)]\nmod tests {\n    use super::*;\n    use std::fs;\n}\n",
         ),
-        ("bench/src/judge/mod.rs", "use brimful_loadgen::latency;\n#[cfg(test)]\nmod samples;\n"),
+        ("bench/src/judge/mod.rs", "use brimful_loadgen_plan::latency;\n#[cfg(test)]\nmod samples;\n"),
         ("bench/src/judge/samples.rs", "use std::fs;\n"),
     ];
     files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
@@ -115,7 +115,7 @@ fn the_root_may_not_hide_an_arrow() {
 
 #[test]
 fn a_crate_may_not_name_one_above() {
-    caught("target-server/src/serve.rs", "use brimful_loadgen::plan;", "`target-server` names `loadgen`");
+    caught("target-server/src/serve.rs", "use brimful_loadgen_plan::plan;", "`target-server` names `loadgen`");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What a probe sees of a real kernel, over loopback and veth, IPv4 and IPv6.
 
+use brimful_loadgen_plan::probe::Outcome;
+
 use super::support::{Run, sandbox_allowed};
-use brimful_loadgen::probe::Outcome;
 
 #[test]
 fn one_dropped_syn_is_one_failure_under_a_timeout_of_a_second() {

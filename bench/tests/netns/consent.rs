@@ -194,11 +194,12 @@ fn half_open_load_cannot_be_asked_for_outside_a_sandbox() {
     assert_eq!(output.status.code(), Some(2), "{}", words(&output));
 
     // And not by speaking to the worker itself, either.
-    use super::stage::load as plan;
     use brimful::live::message::{Order, Said};
+
+    use super::stage::load as plan;
     let order = Order::Load {
         place: None,
-        plan: plan(Path::Veth, 1, brimful_loadgen::plan::Behaviour::HalfOpen, [10, 88, 64, 1].into()),
+        plan: plan(Path::Veth, 1, brimful_loadgen_plan::plan::Behaviour::HalfOpen, [10, 88, 64, 1].into()),
         shard: 0,
         in_turn: false,
     };

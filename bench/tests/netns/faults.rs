@@ -8,9 +8,9 @@ use brimful::live::message::SandboxOrder;
 use brimful::plan::cell::Path;
 use brimful::plan::fault::Fault;
 use brimful::plan::topology;
-use brimful_loadgen::plan::{Behaviour, Sources};
-use brimful_loadgen::probe::Outcome;
-use brimful_target::{OnEmfile, Plan};
+use brimful_loadgen_plan::plan::{Behaviour, Sources};
+use brimful_loadgen_plan::probe::Outcome;
+use brimful_target_plan::{OnEmfile, TargetPlan};
 
 use super::stage::{Account, PORT, Play, Stage, Who, everybody, faulty, load, plain, probe, server};
 use super::support::sandbox_allowed;
@@ -22,7 +22,7 @@ fn forty(path: Path) -> Play {
         Path::Veth => topology::VETH_SOURCES,
     };
     Play {
-        target: Plan::plain(server(path)),
+        target: TargetPlan::plain(server(path)),
         cgroup: None,
         load: load(path, 40, Behaviour::Idle, first),
         probe: probe(path),
@@ -263,7 +263,7 @@ fn a_target_beyond_its_quota_is_throttled_and_its_group_goes() {
     let folder = group.folder().to_owned();
     let mut play = forty(Path::Loopback);
     // A server out of descriptors that tries again at once burns all the time there is.
-    play.target = Plan { on_emfile: OnEmfile::Spin, extra_fds_per_connection: 4_000, ..play.target };
+    play.target = TargetPlan { on_emfile: OnEmfile::Spin, extra_fds_per_connection: 4_000, ..play.target };
     play.cgroup = Some(folder.clone());
     let order = SandboxOrder { target_cgroup: Some(folder.clone()), ..plain(Path::Loopback) };
     let account = Stage::make(Who::Same, order).expect("a sandbox").play(play);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use brimful::evidence::fleet::FleetReport;
 use brimful::plan::fleet::account::Fate;
-use brimful_loadgen::outcome::LoadOutcome;
+use brimful_loadgen_plan::outcome::LoadOutcome;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::bridge::{Bridge, is_root_here};

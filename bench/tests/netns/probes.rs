@@ -1,6 +1,6 @@
 //! Health checks beyond a plain GET: what they see of a healthy server and of one at its limit, in a real sandbox.
 
-use brimful_loadgen::probe::{Action, Outcome, Sample};
+use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::support::{BRIMFUL, Run, killed_leaves_nothing_with, processes_with, sandbox_allowed};
 

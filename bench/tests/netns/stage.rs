@@ -13,11 +13,11 @@ use brimful::live::process::{WORKER, role_name};
 use brimful::plan::cell::{Path, Sandbox};
 use brimful::plan::fault::Fault;
 use brimful::plan::topology;
-use brimful_loadgen::outcome::LoadOutcome;
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
-use brimful_loadgen::probe::{Action, ProbePlan, Sample};
-use brimful_target::Plan;
+use brimful_loadgen_plan::outcome::LoadOutcome;
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
+use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample};
 use brimful_target::clock::monotonic_ns;
+use brimful_target_plan::TargetPlan;
 
 use super::support::{BRIMFUL, Reachable};
 
@@ -104,7 +104,7 @@ pub(super) fn probe(path: Path) -> ProbePlan {
 /// What is played in a sandbox.
 pub(super) struct Play {
     /// The server.
-    pub(super) target: Plan,
+    pub(super) target: TargetPlan,
     /// Its control group.
     pub(super) cgroup: Option<PathBuf>,
     /// The load.

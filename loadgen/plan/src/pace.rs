@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// # use brimful_loadgen::pace::intended_ns;
+/// # use brimful_loadgen_plan::pace::intended_ns;
 /// let third = |i| intended_ns(i, 3, Duration::from_nanos(10));
 /// assert_eq!([third(0), third(1), third(2)], [0, 3, 6]);
 /// ```
@@ -35,7 +35,7 @@ pub const WINDOW_NS: u64 = 10_000_000;
 /// How many events fell into the fullest window of [`WINDOW_NS`], wherever it begins: the burst that a pacer makes of its own.
 ///
 /// ```
-/// # use brimful_loadgen::pace::{Busiest, WINDOW_NS};
+/// # use brimful_loadgen_plan::pace::{Busiest, WINDOW_NS};
 /// let mut busiest = Busiest::default();
 /// for at_ns in [0, 1, WINDOW_NS - 1, WINDOW_NS] {
 ///     busiest.event(at_ns);

@@ -7,9 +7,10 @@ use std::collections::{HashMap, TryReserveError};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use brimful_loadgen_plan::plan::{Comeback, Policy};
+use brimful_loadgen_plan::seeded::Seeded;
+
 use super::wheel::Wheel;
-use crate::plan::{Comeback, Policy};
-use crate::seeded::Seeded;
 
 /// How often a connection is begun anew in a row before it is given up: with the longest pause of 30 s that is most of an
 /// hour, and with the shortest of 1 ms a server that refuses at once is not asked for ever.
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn without_a_policy_only_a_storm_brings_them_back() {
         assert!(Away::new(Comeback::default(), (0, 0), 0).unwrap().is_none());
-        let storm = Some(crate::plan::Storm { at: Duration::ZERO, share_percent: 100 });
+        let storm = Some(brimful_loadgen_plan::plan::Storm { at: Duration::ZERO, share_percent: 100 });
         let mut away = Away::new(Comeback { storm, ..Comeback::default() }, (0, 0), 0).unwrap().unwrap();
         assert!(!away.leaves(absent(), 0));
         away.storms(absent().destination, 5 * MS);

@@ -4,9 +4,10 @@
 
 use std::collections::TryReserveError;
 
+use brimful_loadgen_plan::plan::Behaviour;
+
 use super::lifetimes::Lifetimes;
 use super::renewals::Renewals;
-use crate::plan::Behaviour;
 
 /// The course that connections take. All instants are nanoseconds of the common clock.
 #[derive(Debug)]

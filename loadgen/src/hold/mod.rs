@@ -1,5 +1,5 @@
 //! The load itself: opens a shard's connections at their intended instants and holds them, closes them when their time
-//! is over, has them talk, or begins them anew when they are gone ([`crate::plan::Behaviour`], [`crate::plan::Comeback`]).
+//! is over, has them talk, or begins them anew when they are gone ([`brimful_loadgen_plan::plan::Behaviour`], [`brimful_loadgen_plan::plan::Comeback`]).
 //!
 //! One thread, one epoll and about [`BYTES_PER_CONNECTION`] bytes of user memory for each connection, so that a
 //! generator of 20,000 weighs less than the server it measures; churn takes 16 bytes more, half-open 8, one that talks about 70
@@ -25,9 +25,9 @@ use std::io;
 
 use rustix::fd::{AsFd as _, BorrowedFd};
 
-use crate::address::{AddressError, Planner};
-use crate::outcome::{LoadOutcome, LoadPoint};
-use crate::plan::LoadPlan;
+use brimful_loadgen_plan::address::{AddressError, Planner};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::LoadPlan;
 
 pub use away::TRIES_MOST;
 pub use renewals::RENEWALS_EACH;

@@ -1,5 +1,10 @@
 //! The loop of one shard: open what is due, look at what happened, sleep until the next instant.
 
+use brimful_loadgen_plan::address::{Endpoint, Planner};
+use brimful_loadgen_plan::outcome::{LoadPoint, Phase};
+use brimful_loadgen_plan::plan::{
+    Behaviour, LoadPlan, OWN_DESCRIPTORS, SLOW_ANSWER_BYTES, SLOW_RECEIVE_BYTES, open_at_once,
+};
 use brimful_target::clock::monotonic_ns;
 use brimful_target::limits;
 use rustix::event::epoll::{Event, EventFlags};
@@ -14,9 +19,6 @@ use super::talk::Talk;
 use super::tally::Tally;
 use super::waiter::{self, EVENTS, Happened, Waiter};
 use super::{Connections, Held, LoadError, Schedule};
-use crate::address::{Endpoint, Planner};
-use crate::outcome::{LoadPoint, Phase};
-use crate::plan::{Behaviour, LoadPlan, OWN_DESCRIPTORS, SLOW_ANSWER_BYTES, SLOW_RECEIVE_BYTES, open_at_once};
 
 mod comeback;
 mod due;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use brimful_loadgen_plan::outcome::Phase;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -9,8 +10,6 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, getpeername, recv, send, socket_with,
     sockopt,
 };
-
-use crate::outcome::Phase;
 
 /// How often a source that is taken is replaced by a spare. A stranger's wildcard listener takes one port, and a
 /// machine has a few dozen of those at most; eight in a row mean that something else is wrong, and it shall show.

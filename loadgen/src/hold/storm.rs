@@ -1,7 +1,7 @@
 //! Which connections a storm closes, and how far it has come. Pure; the table of connections is handed in as a function.
 
-use crate::plan::Storm as Plan;
-use crate::seeded::Seeded;
+use brimful_loadgen_plan::plan::Storm as Plan;
+use brimful_loadgen_plan::seeded::Seeded;
 
 /// A storm that is still to come, or under way. It goes through the descriptors once, upwards: a connection that comes back takes the lowest
 /// free number (`open(2)`), which is one that the storm has passed.

@@ -6,10 +6,11 @@
 use std::collections::{HashMap, TryReserveError};
 use std::time::Duration;
 
+use brimful_loadgen_plan::plan::Behaviour;
+use brimful_loadgen_plan::seeded::Seeded;
+
 use super::answer::{Answer, Fed};
 use super::wheel::Wheel;
-use crate::plan::Behaviour;
-use crate::seeded::Seeded;
 
 /// User memory of one connection that talks, in bytes, besides its entry in a map of descriptors: what it waits for, and its timer.
 pub const BYTES_PER_TALKER: usize = size_of::<Talker>() + 16;

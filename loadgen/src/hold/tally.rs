@@ -1,11 +1,11 @@
 //! The books of one shard: what happened to its connections so far. Pure; instants are handed in.
 
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint, Phase};
+use brimful_loadgen_plan::pace::Busiest;
 use brimful_target::errno;
 
 use super::talk::Answered;
 use super::timeline::Timeline;
-use crate::outcome::{LoadOutcome, LoadPoint, Phase};
-use crate::pace::Busiest;
 
 /// Counts of a running shard. All instants are nanoseconds since the start of the cell.
 #[derive(Debug)]

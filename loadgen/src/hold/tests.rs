@@ -7,13 +7,14 @@ use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::time::Duration;
 
+use brimful_loadgen_plan::outcome::{Failure, Phase};
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, Sources};
 use brimful_target::clock::monotonic_ns;
-use brimful_target::limits::{Nofile, nofile, set_nofile};
+use brimful_target::limits::{nofile, set_nofile};
+use brimful_target_plan::Nofile;
 use socket2::{Domain, Socket, Type};
 
 use super::*;
-use crate::outcome::{Failure, Phase};
-use crate::plan::{Behaviour, Comeback, Sources};
 
 mod churn;
 mod comeback;

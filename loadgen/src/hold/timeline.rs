@@ -1,6 +1,6 @@
 //! When to take a point of a load's timeline, and which points to keep. Pure.
 
-use crate::outcome::LoadPoint;
+use brimful_loadgen_plan::outcome::LoadPoint;
 
 /// How often a point is taken, in nanoseconds: fine enough to see a ramp of seconds, and ten calls a second cost nothing.
 pub(super) const INTERVAL_NS: u64 = 100_000_000;

@@ -2,16 +2,15 @@
 
 use std::io;
 
+use brimful_loadgen_plan::probe::{Action, Outcome, ProbePlan, nanoseconds};
 use brimful_target::clock::monotonic_ns;
 
 use super::alarm::Alarm;
 use super::classify::{self, Phase};
 use super::closer::Closer;
-use super::connect;
 use super::marks::{Mark, Marks};
 use super::redirect::Url;
-use super::ticker::nanoseconds;
-use super::{Action, Outcome, ProbePlan, exec, grpc, http, wording};
+use super::{connect, exec, grpc, http, wording};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 
 use std::io;
 
+use brimful_loadgen_plan::probe::Outcome;
 use rustix::io::Errno;
-
-use super::Outcome;
 
 /// What an attempt was waiting for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
 
+use brimful_loadgen_plan::probe::{Exec, Outcome};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -15,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use super::attempt::End;
 use super::marks::Marks;
-use super::{Exec, Outcome, sys, wording};
+use super::{sys, wording};
 
 /// `maxReadLength`: bytes of what a command says that are kept; what comes after them is read and thrown away.
 const OUTPUT_LIMIT: usize = 10 * 1_024;

@@ -9,8 +9,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use brimful_loadgen_plan::probe::header::AGENT;
+use brimful_loadgen_plan::probe::{Outcome, ProbePlan, nanoseconds};
 use brimful_target::clock::monotonic_ns;
-use brimful_target::health::{self, CHECK_PATH, CONTENT_TYPE, MESSAGE_MOST, Status};
+use brimful_target_plan::health::{self, CHECK_PATH, CONTENT_TYPE, MESSAGE_MOST, Status};
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, TE, USER_AGENT};
@@ -22,10 +24,8 @@ use super::attempt::End;
 use super::classify::{self, Phase};
 use super::closer::Closer;
 use super::fault::Fault;
-use super::header::AGENT;
 use super::marks::{Mark, Marks};
-use super::ticker::nanoseconds;
-use super::{Outcome, ProbePlan, connect, wording};
+use super::{connect, wording};
 
 /// The pauses between dials: 1 s, 1.6 times as long each time, 120 s at most (`google.golang.org/grpc/backoff`, `DefaultConfig`). From
 /// the second on grpc-go varies them by a fifth, which is left out here.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 
+use brimful_loadgen_plan::probe::header::Lines;
+use brimful_loadgen_plan::probe::{HttpGet, Outcome};
 use http::header::{CONNECTION, HOST, LOCATION, REFERER, USER_AGENT};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
@@ -15,11 +17,9 @@ use super::classify::{self, Phase};
 use super::closer::Closer;
 use super::connect::Connection;
 use super::fault::Fault;
-use super::header::Lines;
 use super::marks::Marks;
-use super::plan::HttpGet;
 use super::redirect::{self, Step, Url};
-use super::{Outcome, connect, http1, http2, tls, wording};
+use super::{connect, http1, http2, tls, wording};
 
 /// `maxRespBodyLength`: bytes of a body that are read; what comes after them is not waited for.
 const BODY_LIMIT: usize = 10 * 1_024;

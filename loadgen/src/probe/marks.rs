@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use brimful_loadgen_plan::probe::Outcome;
 use brimful_target::clock::monotonic_ns;
 
-use super::Outcome;
 use super::classify::Phase;
 
 /// Bytes of an answer that are kept to show what answered when it was not HTTP.

@@ -7,11 +7,6 @@
 //! [`run`] is the hand; what it is told and what becomes of its samples ([`Ticker`], [`would_restart_at_ns`],
 //! [`Summary`]) is pure.
 
-mod plan;
-mod sample;
-
-mod ticker;
-
 mod alarm;
 mod closer;
 mod connect;
@@ -20,7 +15,6 @@ mod sys;
 
 mod classify;
 mod fault;
-mod header;
 mod redirect;
 mod wording;
 
@@ -34,16 +28,8 @@ mod page;
 mod run;
 mod tls;
 
-mod summary;
-mod threshold;
-
 #[cfg(test)]
 mod tests;
 
 pub use page::{Page, PageError, page};
-pub use plan::{Action, Exec, Header, HttpGet, Ids, ProbePlan, Scheme};
 pub use run::{ProbeError, run};
-pub use sample::{Outcome, Sample};
-pub use summary::Summary;
-pub use threshold::{out_of_service_at_ns, would_restart_at_ns};
-pub use ticker::{Due, Ticker};

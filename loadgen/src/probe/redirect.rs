@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::plan::Scheme;
+use brimful_loadgen_plan::probe::Scheme;
 
 /// Requests after which no further redirect is followed (`len(via) >= 10`: the tenth answer may not redirect).
 const MAX_REQUESTS: u32 = 10;

@@ -3,13 +3,12 @@
 use std::io;
 use std::pin::pin;
 
+use brimful_loadgen_plan::probe::{Due, ProbePlan, Sample, Ticker};
 use brimful_target::clock::monotonic_ns;
 
 use super::alarm::Alarm;
 use super::attempt::attempt;
 use super::closer::Closer;
-use super::ticker::{Due, Ticker};
-use super::{ProbePlan, Sample};
 
 /// `maxProbeRetries` (`pkg/kubelet/prober/prober.go`): attempts at a probe that errors, not only fails.
 const MAX_ATTEMPTS: u32 = 3;

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit};
 
 /// Has the command killed when the thread that starts it ends, as every process of brimful is, and gives it descriptor limits of its own:

@@ -4,19 +4,19 @@ use std::cell::Cell;
 
 /// Counts ends and picks each n-th of them.
 #[derive(Debug)]
-pub(crate) struct Leak {
+pub struct Leak {
     one_in: u32,
     since_last: Cell<u32>,
 }
 
 impl Leak {
     /// One in so many; none for 0.
-    pub(crate) fn new(one_in: u32) -> Self {
+    pub fn new(one_in: u32) -> Self {
         Self { one_in, since_last: Cell::new(0) }
     }
 
     /// A peer ended its connection: whether this is one that stays open here.
-    pub(crate) fn picks(&self) -> bool {
+    pub fn picks(&self) -> bool {
         if self.one_in == 0 {
             return false;
         }

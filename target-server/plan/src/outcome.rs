@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::Nofile;
+use crate::nofile::Nofile;
 
 /// One socket the server listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Ready {
 
 /// What the server counted between its start and its end. Counts are of events, not of connections, unless they say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct TargetOutcome {
     /// Connections taken from an accept queue and kept.
     pub accepted: u64,
     /// Connections taken with the reserved descriptor and closed at once.
@@ -65,7 +65,7 @@ pub struct Outcome {
     pub exited_on_emfile: bool,
 }
 
-impl Outcome {
+impl TargetOutcome {
     /// Takes in what the next process of the same server counted: counts of events are added up, and what is open is the later one's.
     pub fn followed_by(&mut self, next: &Self) {
         self.accepted += next.accepted;

@@ -13,7 +13,7 @@ const SECOND_NS: u128 = 1_000_000_000;
 ///
 /// Instants are nanoseconds of any one clock that does not run backwards. Nothing is saved up while the queue is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Accepts per second; at least 1.
     rate: u128,
     /// When the next is due, in nanoseconds times `rate`, so that a third of a second is a whole number.
@@ -22,23 +22,23 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// A pace of `rate` accepts per second, the first of them due at once. A rate of 0 is taken for 1.
-    pub(crate) fn new(rate: u32) -> Self {
+    pub fn new(rate: u32) -> Self {
         Self { rate: u128::from(rate.max(1)), due: 0 }
     }
 
     /// How long to wait for the next accept; `None` when it is due.
-    pub(crate) fn wait(&self, now_ns: u64) -> Option<Duration> {
+    pub fn wait(&self, now_ns: u64) -> Option<Duration> {
         let left = self.due.checked_sub(self.scaled(now_ns)).filter(|&left| left > 0)?;
         Some(Duration::from_nanos_u128(left.div_ceil(self.rate)))
     }
 
     /// An accept was tried, and was not in vain for want of anybody.
-    pub(crate) fn took(&mut self, now_ns: u64) {
+    pub fn took(&mut self, now_ns: u64) {
         self.due = self.due.max(self.scaled(now_ns.saturating_sub(MADE_UP_NS))) + SECOND_NS;
     }
 
     /// Nobody waits: whoever comes next is not ahead of anybody, nor late.
-    pub(crate) fn idle(&mut self, now_ns: u64) {
+    pub fn idle(&mut self, now_ns: u64) {
         self.due = self.due.max(self.scaled(now_ns));
     }
 

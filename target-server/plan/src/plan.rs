@@ -58,7 +58,7 @@ pub enum Accept {
     Dead,
 }
 
-/// A pause that recurs in the accept loop, or in the whole event loop ([`Plan::block`]): a collector's pause, a reload, a blocking look-up.
+/// A pause that recurs in the accept loop, or in the whole event loop ([`TargetPlan::block`]): a collector's pause, a reload, a blocking look-up.
 ///
 /// From `first` after the server is told to start its clock, and then every `every`, the loop stands still for `length`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +87,10 @@ pub enum AtMax {
 
 /// One target process.
 ///
-/// A setting that a record from before it lacks is what the server did then: that of [`Plan::plain`].
+/// A setting that a record from before it lacks is what the server did then: that of [`TargetPlan::plain`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Plan {
+pub struct TargetPlan {
     /// Where it listens. Port 0 lets the kernel choose.
     pub listen: SocketAddr,
     /// The backlog passed to `listen(2)`, in connections. The kernel keeps min(backlog, `net.core.somaxconn`) and holds one more.
@@ -161,7 +161,7 @@ const fn one() -> u32 {
     1
 }
 
-impl Plan {
+impl TargetPlan {
     /// A server with nothing wrong: backlog 4,096, `/healthz`, drains its queue, spins at `EMFILE`, keeps its soft limit.
     #[must_use]
     pub fn plain(listen: SocketAddr) -> Self {
@@ -199,6 +199,6 @@ mod tests {
     fn what_an_older_plan_does_not_say_is_as_it_was_then() {
         let listen = "127.0.0.1:80".parse().unwrap();
         let least = r#"{ "listen": "127.0.0.1:80", "backlog": 4096, "health-path": "/healthz" }"#;
-        assert_eq!(serde_json::from_str::<Plan>(least).unwrap(), Plan::plain(listen));
+        assert_eq!(serde_json::from_str::<TargetPlan>(least).unwrap(), TargetPlan::plain(listen));
     }
 }

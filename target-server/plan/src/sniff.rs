@@ -7,7 +7,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a connection begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spoken {
+pub enum Protocol {
     /// A handshake of TLS.
     Tls,
     /// The preface of HTTP/2, or the beginning of it.
@@ -17,11 +17,11 @@ pub(crate) enum Spoken {
 }
 
 /// What these first bytes are. Of HTTP/2 one needs `PRI`: no method of HTTP/1 begins so.
-pub(crate) fn spoken(first: &[u8]) -> Spoken {
+pub fn sniff(first: &[u8]) -> Protocol {
     match first {
-        [HANDSHAKE, ..] => Spoken::Tls,
-        [b'P', b'R', b'I', ..] if PREFACE.starts_with(&first[..first.len().min(PREFACE.len())]) => Spoken::Http2,
-        _ => Spoken::Http1,
+        [HANDSHAKE, ..] => Protocol::Tls,
+        [b'P', b'R', b'I', ..] if PREFACE.starts_with(&first[..first.len().min(PREFACE.len())]) => Protocol::Http2,
+        _ => Protocol::Http1,
     }
 }
 
@@ -31,11 +31,11 @@ mod tests {
 
     #[test]
     fn the_first_bytes_tell() {
-        assert_eq!(spoken(&[0x16, 3, 1]), Spoken::Tls);
-        assert_eq!(spoken(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"), Spoken::Http2);
-        assert_eq!(spoken(b"PRI * HT"), Spoken::Http2);
+        assert_eq!(sniff(&[0x16, 3, 1]), Protocol::Tls);
+        assert_eq!(sniff(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"), Protocol::Http2);
+        assert_eq!(sniff(b"PRI * HT"), Protocol::Http2);
         for other in [&b""[..], b"GET /", b"PR", b"PRINT /", b"PRI * HTTP/1.1"] {
-            assert_eq!(spoken(other), Spoken::Http1, "{other:?}");
+            assert_eq!(sniff(other), Protocol::Http1, "{other:?}");
         }
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::plan::Plan;
+use crate::plan::TargetPlan;
 
 /// Why a plan cannot be carried out anywhere. Mend the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Contradiction {
+pub enum InvalidTarget {
     /// `reuseport` is 0: nothing would listen.
     #[error("reuseport is 0: nothing would listen")]
     NoListener,
@@ -31,7 +31,7 @@ pub enum Contradiction {
     NoRate,
 }
 
-impl Contradiction {
+impl InvalidTarget {
     /// What to write instead, as one line without a `hint:` before it.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -49,26 +49,26 @@ impl Contradiction {
     }
 }
 
-impl Plan {
+impl TargetPlan {
     /// Whether the settings agree with each other. Settings without effect beside others (an `at_max` without
     /// `max_connections`, a rate for a dead acceptor) do.
     ///
     /// # Errors
     /// The first contradiction there is.
-    pub fn check(&self) -> Result<(), Contradiction> {
+    pub fn check(&self) -> Result<(), InvalidTarget> {
         let (sockets, stuck) = (self.reuseport, self.reuseport_stuck);
         if sockets == 0 {
-            return Err(Contradiction::NoListener);
+            return Err(InvalidTarget::NoListener);
         }
         if stuck >= sockets {
-            return Err(Contradiction::AllStuck { stuck, sockets });
+            return Err(InvalidTarget::AllStuck { stuck, sockets });
         }
         if let Some(asked) = self.defer_accept
             && (asked.is_zero() || asked.subsec_nanos() != 0)
         {
-            return Err(Contradiction::DeferAccept { asked });
+            return Err(InvalidTarget::DeferAccept { asked });
         }
-        if self.accept_rate == Some(0) { Err(Contradiction::NoRate) } else { Ok(()) }
+        if self.accept_rate == Some(0) { Err(InvalidTarget::NoRate) } else { Ok(()) }
     }
 }
 
@@ -76,22 +76,25 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plain() -> Plan {
-        Plan::plain(([127, 0, 0, 1], 0).into())
+    fn plain() -> TargetPlan {
+        TargetPlan::plain(([127, 0, 0, 1], 0).into())
     }
 
     #[test]
     fn what_cannot_be_is_named() {
-        let deferred = |asked| Plan { defer_accept: Some(asked), ..plain() };
+        let deferred = |asked| TargetPlan { defer_accept: Some(asked), ..plain() };
         let millis = Duration::from_millis;
         for (plan, why) in [
-            (Plan { reuseport: 0, ..plain() }, Contradiction::NoListener),
-            (Plan { reuseport_stuck: 1, ..plain() }, Contradiction::AllStuck { stuck: 1, sockets: 1 }),
-            (Plan { reuseport: 2, reuseport_stuck: 3, ..plain() }, Contradiction::AllStuck { stuck: 3, sockets: 2 }),
-            (deferred(Duration::ZERO), Contradiction::DeferAccept { asked: Duration::ZERO }),
-            (deferred(millis(999)), Contradiction::DeferAccept { asked: millis(999) }),
-            (deferred(millis(1_500)), Contradiction::DeferAccept { asked: millis(1_500) }),
-            (Plan { accept_rate: Some(0), ..plain() }, Contradiction::NoRate),
+            (TargetPlan { reuseport: 0, ..plain() }, InvalidTarget::NoListener),
+            (TargetPlan { reuseport_stuck: 1, ..plain() }, InvalidTarget::AllStuck { stuck: 1, sockets: 1 }),
+            (
+                TargetPlan { reuseport: 2, reuseport_stuck: 3, ..plain() },
+                InvalidTarget::AllStuck { stuck: 3, sockets: 2 },
+            ),
+            (deferred(Duration::ZERO), InvalidTarget::DeferAccept { asked: Duration::ZERO }),
+            (deferred(millis(999)), InvalidTarget::DeferAccept { asked: millis(999) }),
+            (deferred(millis(1_500)), InvalidTarget::DeferAccept { asked: millis(1_500) }),
+            (TargetPlan { accept_rate: Some(0), ..plain() }, InvalidTarget::NoRate),
         ] {
             assert_eq!(plan.check(), Err(why));
             assert!(!why.hint().is_empty());
@@ -102,9 +105,9 @@ mod tests {
     fn what_can_be_is_let_through() {
         for plan in [
             plain(),
-            Plan { reuseport: 4, reuseport_stuck: 3, ..plain() },
-            Plan { defer_accept: Some(Duration::from_secs(1)), ..plain() },
-            Plan { accept_rate: Some(1), max_connections: Some(0), ..plain() },
+            TargetPlan { reuseport: 4, reuseport_stuck: 3, ..plain() },
+            TargetPlan { defer_accept: Some(Duration::from_secs(1)), ..plain() },
+            TargetPlan { accept_rate: Some(1), max_connections: Some(0), ..plain() },
         ] {
             assert_eq!(plan.check(), Ok(()));
         }

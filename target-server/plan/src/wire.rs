@@ -1,7 +1,7 @@
 //! HTTP/1 as far as a health check needs it: bytes in, a decision and bytes out. No socket here.
 
 /// Longest request head that is read, in bytes: what nginx allots to one line of it (`large_client_header_buffers`, 8k).
-pub(crate) const HEAD_MAX: usize = 8 * 1_024;
+pub const HEAD_MAX: usize = 8 * 1_024;
 /// Most header fields that are read; as many as hyper takes by default is 100, a kubelet sends five.
 const FIELDS_MAX: usize = 100;
 
@@ -13,16 +13,16 @@ pub const CONSENT_PATH: &str = "/.well-known/brimful-consent";
 
 /// What there is to be had.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Site {
+pub struct Site {
     /// The path that answers 200.
-    pub(crate) health_path: String,
+    pub health_path: String,
     /// The document at [`CONSENT_PATH`]; `None` answers 404 there.
-    pub(crate) consent: Option<String>,
+    pub consent: Option<String>,
 }
 
 impl Site {
     /// The whole response, head and body, but for the body of [`Answer::Bytes`]. It is HTTP/1.1 for a 1.0 client too (RFC 9110, 2.5), and says what becomes of the connection.
-    pub(crate) fn render(&self, answer: Answer, keep_alive: bool) -> Vec<u8> {
+    pub fn render(&self, answer: Answer, keep_alive: bool) -> Vec<u8> {
         let (status, kind, body) = match (answer, &self.consent) {
             (Answer::Consent, Some(document)) => ("200 OK", "application/json", document.as_str()),
             (answer, _) => {
@@ -41,7 +41,7 @@ impl Site {
 
 /// What the bytes received so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub enum Reading {
     /// The head is not complete yet.
     Partial,
     /// A whole head, or one that will never be.
@@ -50,18 +50,18 @@ pub(crate) enum Reading {
 
 /// How one request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub struct Decision {
     /// Which answer.
-    pub(crate) answer: Answer,
+    pub answer: Answer,
     /// Whether the connection goes on afterwards.
-    pub(crate) keep_alive: bool,
+    pub keep_alive: bool,
     /// Bytes of the input that this request used up.
-    pub(crate) consumed: usize,
+    pub consumed: usize,
 }
 
 /// The answers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// 200: the server is healthy, as far as it is able to say so at all.
     Healthy,
     /// 200 with so many bytes of body, for clients that read slowly (`/bytes/N`).
@@ -95,13 +95,13 @@ impl Answer {
     }
 
     /// How many bytes of body follow what [`Site::render`] gives.
-    pub(crate) const fn more(self) -> u64 {
+    pub const fn more(self) -> u64 {
         if let Self::Bytes(length) = self { length } else { 0 }
     }
 }
 
 /// Reads the first request in `bytes` and decides its answer. Never panics, whatever the bytes are.
-pub(crate) fn read(bytes: &[u8], site: &Site) -> Reading {
+pub fn read(bytes: &[u8], site: &Site) -> Reading {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {

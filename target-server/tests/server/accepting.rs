@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use brimful_target::{Accept, Contradiction, Counters, Plan, Server, TargetError};
+use brimful_target::{Counters, Server, TargetError};
+use brimful_target_plan::{Accept, InvalidTarget, TargetPlan};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
@@ -30,7 +31,7 @@ async fn strides(counters: &Counters, count: u64) -> (u64, u64) {
 }
 
 fn strides_of(accept: Accept, count: usize) -> Result<(u64, u64)> {
-    let mut site = Site::open(Plan { accept, ..plan() })?;
+    let mut site = Site::open(TargetPlan { accept, ..plan() })?;
     let counters = site.counters();
     let mut clients = dial(site.address(), count)?;
     for client in &mut clients {
@@ -61,7 +62,7 @@ fn draining_takes_all_before_anybody_is_answered() -> Result<()> {
 
 #[test]
 fn a_rate_spaces_accepts_and_leaves_the_health_listener_alone() -> Result<()> {
-    let mut asked = Plan { accept_rate: Some(50), ..plan() };
+    let mut asked = TargetPlan { accept_rate: Some(50), ..plan() };
     asked.health_listen = Some(asked.listen);
     let mut site = Site::open(asked)?;
     let health = site.server().ready().listening[1].address;
@@ -87,7 +88,7 @@ fn a_rate_spaces_accepts_and_leaves_the_health_listener_alone() -> Result<()> {
 
 #[test]
 fn a_rate_above_what_timers_resolve_takes_several_for_each_time_it_wakes() -> Result<()> {
-    let mut site = Site::open(Plan { accept_rate: Some(5_000), ..plan() })?;
+    let mut site = Site::open(TargetPlan { accept_rate: Some(5_000), ..plan() })?;
     let counters = site.counters();
     let mut clients = dial(site.address(), 120)?;
     for client in &mut clients {
@@ -109,7 +110,7 @@ fn a_rate_above_what_timers_resolve_takes_several_for_each_time_it_wakes() -> Re
 
 #[test]
 fn a_stuck_socket_of_a_group_keeps_its_share() -> Result<()> {
-    let mut site = Site::open(Plan { reuseport: 2, reuseport_stuck: 1, ..plan() })?;
+    let mut site = Site::open(TargetPlan { reuseport: 2, reuseport_stuck: 1, ..plan() })?;
     let listening = site.server().ready().listening.clone();
     let address = site.address();
     assert_eq!(listening.iter().map(|each| each.address).collect::<Vec<_>>(), [address; 2]);
@@ -140,7 +141,7 @@ fn a_stuck_socket_of_a_group_keeps_its_share() -> Result<()> {
 
 #[test]
 fn every_socket_of_a_group_is_accepted_from() -> Result<()> {
-    let mut site = Site::open(Plan { reuseport: 4, ..plan() })?;
+    let mut site = Site::open(TargetPlan { reuseport: 4, ..plan() })?;
     assert_eq!(site.server().ready().listening.len(), 4);
     let (address, counters) = (site.address(), site.counters());
     site.serve(async {
@@ -154,7 +155,7 @@ fn every_socket_of_a_group_is_accepted_from() -> Result<()> {
 #[test]
 fn who_says_nothing_is_deferred_and_who_speaks_is_not() -> Result<()> {
     let defer_accept = Some(Duration::from_secs(1));
-    let mut site = Site::open(Plan { defer_accept, ..plan() })?;
+    let mut site = Site::open(TargetPlan { defer_accept, ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     let begun = Instant::now();
     site.serve(async {
@@ -173,14 +174,14 @@ fn who_says_nothing_is_deferred_and_who_speaks_is_not() -> Result<()> {
 
 #[test]
 fn a_plan_that_contradicts_itself_is_refused_with_a_hint() -> Result<()> {
-    let refused = |plan: Plan| match Server::bind(plan) {
+    let refused = |plan: TargetPlan| match Server::bind(plan) {
         Err(TargetError::Plan(why)) => Ok(why),
         other => anyhow::bail!("{other:?}"),
     };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let all_stuck = refused(Plan { reuseport: 2, reuseport_stuck: 2, ..Plan::plain(listen) })?;
-    assert_eq!(all_stuck, Contradiction::AllStuck { stuck: 2, sockets: 2 });
+    let all_stuck = refused(TargetPlan { reuseport: 2, reuseport_stuck: 2, ..TargetPlan::plain(listen) })?;
+    assert_eq!(all_stuck, InvalidTarget::AllStuck { stuck: 2, sockets: 2 });
     ensure!(TargetError::from(all_stuck).hint().contains("reuseport-stuck = 1"), "{}", all_stuck.hint());
-    assert_eq!(refused(Plan { reuseport: 0, ..Plan::plain(listen) })?, Contradiction::NoListener);
+    assert_eq!(refused(TargetPlan { reuseport: 0, ..TargetPlan::plain(listen) })?, InvalidTarget::NoListener);
     Ok(())
 }

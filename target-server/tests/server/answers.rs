@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr};
 
 use anyhow::{Result, ensure};
-use brimful_target::{Accept, Server, TargetError};
+use brimful_target::{Server, TargetError};
+use brimful_target_plan::Accept;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -116,7 +117,7 @@ fn a_peer_that_hangs_up_frees_its_slot_however_it_does_it() -> Result<()> {
 fn extra_descriptors_live_and_die_with_their_connection() -> Result<()> {
     alone("answers::extra_descriptors_live_and_die_with_their_connection", || {
         let open = || anyhow::Ok(std::fs::read_dir("/proc/self/fd")?.count() as u64 - 1);
-        let mut site = Site::open(brimful_target::Plan { extra_fds_per_connection: 3, ..plan() })?;
+        let mut site = Site::open(brimful_target_plan::TargetPlan { extra_fds_per_connection: 3, ..plan() })?;
         let (address, counters) = (site.address(), site.counters());
         let before = site.server().ready().descriptors;
         ensure!(before == open()?, "ready said {before}, there are {}", open()?);
@@ -153,7 +154,7 @@ fn the_health_listener_answers_while_the_main_one_is_dead() -> Result<()> {
 
 #[test]
 fn a_wildcard_of_ipv6_takes_both_families() -> Result<()> {
-    let mut site = Site::open(brimful_target::Plan { listen: (Ipv6Addr::UNSPECIFIED, 0).into(), ..plan() })?;
+    let mut site = Site::open(brimful_target_plan::TargetPlan { listen: (Ipv6Addr::UNSPECIFIED, 0).into(), ..plan() })?;
     let port = site.address().port();
     site.serve(async {
         for address in [SocketAddr::from((Ipv6Addr::LOCALHOST, port)), SocketAddr::from(([127, 0, 0, 1], port))] {
@@ -168,7 +169,7 @@ fn a_wildcard_of_ipv6_takes_both_families() -> Result<()> {
 #[test]
 fn a_port_in_use_is_an_error_with_a_hint() -> Result<()> {
     let first = Site::open(plan())?;
-    let Err(error) = Server::bind(brimful_target::Plan { listen: first.address(), ..plan() }) else {
+    let Err(error) = Server::bind(brimful_target_plan::TargetPlan { listen: first.address(), ..plan() }) else {
         anyhow::bail!("two servers on one port");
     };
     ensure!(matches!(error, TargetError::Listen { call: "bind", .. }), "{error}");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use brimful_target::clock::monotonic_ns;
-use brimful_target::{AcceptPause, Plan};
+use brimful_target_plan::{AcceptPause, TargetPlan};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -15,7 +15,7 @@ use crate::site::{CHECK, Site, answer, ask, dial, plan, until};
 fn during_a_block_nobody_is_accepted_read_or_answered_on_either_listener() -> Result<()> {
     let length = Duration::from_secs(1);
     let block = AcceptPause { first: Duration::ZERO, every: None, length };
-    let mut asked = Plan { block: Some(block), ..plan() };
+    let mut asked = TargetPlan { block: Some(block), ..plan() };
     asked.health_listen = Some(asked.listen);
     let mut site = Site::open(asked)?;
     let (address, counters) = (site.address(), site.counters());
@@ -53,7 +53,7 @@ fn during_a_block_nobody_is_accepted_read_or_answered_on_either_listener() -> Re
 fn a_blocked_server_stops_when_told() -> Result<()> {
     let length = Duration::from_secs(3_600);
     let block = AcceptPause { first: Duration::ZERO, every: None, length };
-    let mut site = Site::open(Plan { block: Some(block), ..plan() })?;
+    let mut site = Site::open(TargetPlan { block: Some(block), ..plan() })?;
     let _clients = dial(site.address(), 3)?;
     let t0 = monotonic_ns();
     let outcome = site.serve_from(async move { Some(t0) }, async {
@@ -61,7 +61,7 @@ fn a_blocked_server_stops_when_told() -> Result<()> {
         Ok(())
     })?;
     ensure!(Duration::from_nanos(monotonic_ns() - t0) < length / 60, "waited for the block");
-    assert_eq!(outcome, brimful_target::Outcome::default());
+    assert_eq!(outcome, brimful_target_plan::TargetOutcome::default());
     Ok(())
 }
 
@@ -69,7 +69,7 @@ fn a_blocked_server_stops_when_told() -> Result<()> {
 fn a_block_recurs() -> Result<()> {
     let every = Duration::from_millis(200);
     let block = AcceptPause { first: Duration::ZERO, every: Some(every), length: Duration::from_millis(150) };
-    let mut site = Site::open(Plan { block: Some(block), ..plan() })?;
+    let mut site = Site::open(TargetPlan { block: Some(block), ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     let t0 = monotonic_ns();
     site.serve_from(async move { Some(t0) }, async {
@@ -93,7 +93,7 @@ fn a_block_recurs() -> Result<()> {
 #[test]
 fn answers_are_held_back_each_for_itself() -> Result<()> {
     let answer_delay = Duration::from_millis(300);
-    let mut site = Site::open(Plan { answer_delay, ..plan() })?;
+    let mut site = Site::open(TargetPlan { answer_delay, ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     let begun = Instant::now();
     site.serve(async {

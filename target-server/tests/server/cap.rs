@@ -1,14 +1,14 @@
 //! A program's own cap on connections, and what it does with one more.
 
 use anyhow::{Result, ensure};
-use brimful_target::{AtMax, Plan};
+use brimful_target_plan::{AtMax, TargetPlan};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::site::{CHECK, Site, answer, ask, closed, dial, many_turns, plan, until};
 
-fn capped(most: u32, at_max: AtMax) -> Plan {
-    Plan { max_connections: Some(most), at_max, ..plan() }
+fn capped(most: u32, at_max: AtMax) -> TargetPlan {
+    TargetPlan { max_connections: Some(most), at_max, ..plan() }
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn beyond_the_cap_connections_are_closed_at_once() -> Result<()> {
 
 #[test]
 fn beyond_the_cap_connections_are_kept_and_never_read() -> Result<()> {
-    let mut site = Site::open(Plan { extra_fds_per_connection: 1, ..capped(2, AtMax::Ignore) })?;
+    let mut site = Site::open(TargetPlan { extra_fds_per_connection: 1, ..capped(2, AtMax::Ignore) })?;
     let (address, counters) = (site.address(), site.counters());
     let mut clients = dial(address, 4)?;
     site.serve(async {

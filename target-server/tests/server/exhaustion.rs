@@ -5,15 +5,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use brimful_target::limits::{Nofile, nofile, set_nofile};
-use brimful_target::{Accept, OnEmfile, Plan};
+use brimful_target::limits::{nofile, set_nofile};
+use brimful_target_plan::{Accept, Nofile, OnEmfile, TargetPlan};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 
 use crate::site::{CHECK, Site, alone, ask, closed, dial, emfile, leave_room, many_turns, plan, until};
 
 fn site(on_emfile: OnEmfile) -> Result<Site> {
-    Site::open(Plan { on_emfile, ..plan() })
+    Site::open(TargetPlan { on_emfile, ..plan() })
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_server_that_stops_accepting_never_comes_back() -> Result<()> {
 #[test]
 fn a_listener_of_its_own_does_not_save_the_health_check() -> Result<()> {
     alone("exhaustion::a_listener_of_its_own_does_not_save_the_health_check", || {
-        let mut asked = Plan { on_emfile: OnEmfile::Spin, accept: Accept::Dead, ..plan() };
+        let mut asked = TargetPlan { on_emfile: OnEmfile::Spin, accept: Accept::Dead, ..plan() };
         asked.health_listen = Some(asked.listen);
         let mut site = Site::open(asked)?;
         let (health, counters) = (site.server().ready().listening[1].address, site.counters());
@@ -215,7 +215,7 @@ fn a_listener_of_its_own_does_not_save_the_health_check() -> Result<()> {
 #[test]
 fn a_connection_without_its_extra_descriptors_is_closed_and_counted() -> Result<()> {
     alone("exhaustion::a_connection_without_its_extra_descriptors_is_closed_and_counted", || {
-        let mut site = Site::open(Plan { extra_fds_per_connection: 2, ..plan() })?;
+        let mut site = Site::open(TargetPlan { extra_fds_per_connection: 2, ..plan() })?;
         let counters = site.counters();
         let mut clients = dial(site.address(), 3)?;
         leave_room(4)?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use brimful_target::{AtMax, Plan};
+use brimful_target_plan::{AtMax, TargetPlan};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -29,7 +29,7 @@ async fn close_waits(port: u16, count: usize) -> Result<()> {
 fn each_third_stays_in_close_wait_with_its_descriptors() -> Result<()> {
     alone("leak::each_third_stays_in_close_wait_with_its_descriptors", || {
         let open = || anyhow::Ok(std::fs::read_dir("/proc/self/fd")?.count() - 1);
-        let mut site = Site::open(Plan { leak_one_in: 3, extra_fds_per_connection: 1, ..plan() })?;
+        let mut site = Site::open(TargetPlan { leak_one_in: 3, extra_fds_per_connection: 1, ..plan() })?;
         let (address, counters) = (site.address(), site.counters());
         let before = open()?;
         site.serve(async {
@@ -51,7 +51,7 @@ fn each_third_stays_in_close_wait_with_its_descriptors() -> Result<()> {
 
 #[test]
 fn an_end_after_an_answer_or_in_half_a_request_is_one_too() -> Result<()> {
-    let mut site = Site::open(Plan { leak_one_in: 1, ..plan() })?;
+    let mut site = Site::open(TargetPlan { leak_one_in: 1, ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     site.serve(async {
         let mut client = TcpStream::connect(address).await?;
@@ -77,7 +77,7 @@ fn an_end_after_an_answer_or_in_half_a_request_is_one_too() -> Result<()> {
 
 #[test]
 fn what_the_server_closes_and_what_is_reset_is_closed_as_ever() -> Result<()> {
-    let mut site = Site::open(Plan { leak_one_in: 1, ..plan() })?;
+    let mut site = Site::open(TargetPlan { leak_one_in: 1, ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     let outcome = site.serve(async {
         let mut probe = TcpStream::connect(address).await?;
@@ -97,7 +97,7 @@ fn what_the_server_closes_and_what_is_reset_is_closed_as_ever() -> Result<()> {
 
 #[test]
 fn leaked_connections_fill_the_cap_and_ignored_ones_do_not_leak() -> Result<()> {
-    let asked = Plan { leak_one_in: 1, max_connections: Some(2), at_max: AtMax::Ignore, ..plan() };
+    let asked = TargetPlan { leak_one_in: 1, max_connections: Some(2), at_max: AtMax::Ignore, ..plan() };
     let mut site = Site::open(asked)?;
     let (address, counters) = (site.address(), site.counters());
     site.serve(async {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use brimful_target::clock::monotonic_ns;
-use brimful_target::{Accept, AcceptPause, Plan};
+use brimful_target_plan::{Accept, AcceptPause, TargetPlan};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
 
@@ -19,7 +19,7 @@ fn completes(socket: &Socket, wait: Duration) -> Result<bool> {
 #[test]
 fn a_dead_acceptor_holds_its_backlog_and_one_more() -> Result<()> {
     for backlog in [0, 1, 4] {
-        let site = Site::open(Plan { backlog, accept: Accept::Dead, ..plan() })?;
+        let site = Site::open(TargetPlan { backlog, accept: Accept::Dead, ..plan() })?;
         let mut held = Vec::new();
         for nth in 0..=backlog + 1 {
             let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
@@ -36,13 +36,13 @@ fn a_dead_acceptor_holds_its_backlog_and_one_more() -> Result<()> {
 
 #[test]
 fn a_dead_acceptor_stops_when_told_and_has_accepted_nothing() -> Result<()> {
-    let mut site = Site::open(Plan { accept: Accept::Dead, ..plan() })?;
+    let mut site = Site::open(TargetPlan { accept: Accept::Dead, ..plan() })?;
     let _clients = dial(site.address(), 3)?;
     let outcome = site.serve(async {
         crate::site::many_turns().await;
         Ok(())
     })?;
-    assert_eq!(outcome, brimful_target::Outcome::default());
+    assert_eq!(outcome, brimful_target_plan::TargetOutcome::default());
     Ok(())
 }
 
@@ -50,7 +50,7 @@ fn a_dead_acceptor_stops_when_told_and_has_accepted_nothing() -> Result<()> {
 fn nothing_is_accepted_during_a_pause_and_all_after_it() -> Result<()> {
     let length = Duration::from_millis(150);
     let pause = AcceptPause { first: Duration::ZERO, every: None, length };
-    let mut site = Site::open(Plan { accept_pause: Some(pause), ..plan() })?;
+    let mut site = Site::open(TargetPlan { accept_pause: Some(pause), ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     let t0 = monotonic_ns();
     site.serve_from(async move { Some(t0) }, async {
@@ -65,7 +65,7 @@ fn nothing_is_accepted_during_a_pause_and_all_after_it() -> Result<()> {
 #[test]
 fn without_a_start_there_is_no_pause() -> Result<()> {
     let pause = AcceptPause { first: Duration::ZERO, every: None, length: Duration::from_secs(3_600) };
-    let mut site = Site::open(Plan { accept_pause: Some(pause), ..plan() })?;
+    let mut site = Site::open(TargetPlan { accept_pause: Some(pause), ..plan() })?;
     let (address, counters) = (site.address(), site.counters());
     site.serve_from(std::future::pending(), async {
         let _clients = dial(address, 3)?;

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use brimful_target::limits::{Nofile, nofile, set_nofile};
-use brimful_target::{Counters, Outcome, Plan, Server};
+use brimful_target::limits::{nofile, set_nofile};
+use brimful_target::{Counters, Server};
+use brimful_target_plan::{Nofile, TargetOutcome, TargetPlan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -19,8 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const CHECK: &str = "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n";
 
 /// A plan on loopback with a free port.
-pub(crate) fn plan() -> Plan {
-    Plan { backlog: 128, ..Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) }
+pub(crate) fn plan() -> TargetPlan {
+    TargetPlan { backlog: 128, ..TargetPlan::plain(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
 
 /// A server that listens and does not run yet.
@@ -30,7 +31,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn open(plan: Plan) -> Result<Self> {
+    pub(crate) fn open(plan: TargetPlan) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self { runtime, server: Server::bind(plan)? })
     }
@@ -48,7 +49,7 @@ impl Site {
     }
 
     /// Serves while `script` runs, in the same thread, and stops when it ends.
-    pub(crate) fn serve(&mut self, script: impl Future<Output = Result<()>>) -> Result<Outcome> {
+    pub(crate) fn serve(&mut self, script: impl Future<Output = Result<()>>) -> Result<TargetOutcome> {
         self.serve_from(async { None }, script)
     }
 
@@ -57,7 +58,7 @@ impl Site {
         &mut self,
         started: impl Future<Output = Option<u64>>,
         script: impl Future<Output = Result<()>>,
-    ) -> Result<Outcome> {
+    ) -> Result<TargetOutcome> {
         let mut verdict = Ok(());
         let stop = async { verdict = script.await };
         let outcome = self.runtime.block_on(self.server.run(started, stop))?;
@@ -67,7 +68,7 @@ impl Site {
 }
 
 /// Waits until the counters are as wanted.
-pub(crate) async fn until(counters: &Counters, wanted: impl Fn(&Outcome) -> bool) -> Result<Outcome> {
+pub(crate) async fn until(counters: &Counters, wanted: impl Fn(&TargetOutcome) -> bool) -> Result<TargetOutcome> {
     let begun = Instant::now();
     loop {
         let seen = counters.snapshot();
@@ -87,7 +88,7 @@ pub(crate) async fn many_turns() {
 }
 
 /// How often `accept4` answered `EMFILE`.
-pub(crate) fn emfile(seen: &Outcome) -> u64 {
+pub(crate) fn emfile(seen: &TargetOutcome) -> u64 {
     seen.accept_errors.get("EMFILE").copied().unwrap_or(0)
 }
 

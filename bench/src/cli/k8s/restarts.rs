@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use brimful_loadgen::probe::{Action, ProbePlan, Sample, Summary};
+use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample, Summary};
 
 use crate::cli::arguments::Restarts;
 use crate::cli::put;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use brimful_loadgen::outcome::LoadPoint;
+use brimful_loadgen_plan::outcome::LoadPoint;
 
 use crate::cli::say;
 use crate::judge::knee::CellKnee;

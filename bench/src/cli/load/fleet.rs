@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 
 use super::{Format, Load, line, prepare, summary};
 use crate::cli::arguments::FleetOptions;

@@ -4,9 +4,9 @@ mod fleet;
 
 use std::time::Duration;
 
-use brimful_loadgen::address::capacity;
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::{LoadPlan, Sources, open_at_once, shards_needed, share_of};
+use brimful_loadgen_plan::address::capacity;
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::{LoadPlan, Sources, open_at_once, shards_needed, share_of};
 
 use super::arguments::{Format, Load};
 use super::behaviour::Conducted;

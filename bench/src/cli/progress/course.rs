@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::history::History;
 use crate::live::cell::Live;

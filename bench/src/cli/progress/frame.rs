@@ -229,8 +229,8 @@ fn strip(probes: &Probes, most: usize) -> Line {
 }
 
 /// How long the last probe took: at least so long, where its time ran out.
-fn last(outcome: brimful_loadgen::probe::Outcome, latency_ns: u64) -> Line {
-    use brimful_loadgen::probe::Outcome;
+fn last(outcome: brimful_loadgen_plan::probe::Outcome, latency_ns: u64) -> Line {
+    use brimful_loadgen_plan::probe::Outcome;
     let censored = matches!(outcome, Outcome::ConnectTimeout | Outcome::ResponseTimeout);
     let tone = if outcome.passed() { Tone::Good } else { Tone::Bad };
     Line::default().with(tone, format!("{}{}", if censored { "≥" } else { "" }, time(latency_ns)))

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 /// What a piece of text means to the eye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

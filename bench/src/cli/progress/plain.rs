@@ -73,7 +73,7 @@ pub(super) fn ended(cell: &Running, overall: &Overall, became: &str, took: Durat
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::outcome::LoadPoint;
+    use brimful_loadgen_plan::outcome::LoadPoint;
 
     use super::super::course::Course;
     use super::*;

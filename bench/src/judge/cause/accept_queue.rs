@@ -3,7 +3,7 @@
 //! Shown probe by probe: the queue was full when the SYN came, and drained again within the probe's time-out, so that a
 //! larger queue would have let it in and had it served. A full queue alone is only a symptom.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::queue::Queue;
 use super::super::view::View;

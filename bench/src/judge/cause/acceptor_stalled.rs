@@ -1,6 +1,6 @@
 //! The acceptor takes too little from its queue, for another reason than descriptors: blocked, starved of CPU, throttled, gone. Pure.
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 
 use super::super::queue::Queue;
 use super::super::view::View;

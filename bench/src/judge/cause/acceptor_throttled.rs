@@ -4,7 +4,7 @@
 //! the group spent most of its periods throttled (`nr_throttled` of `cpu.stat`), or the process waited in the run queue for most
 //! of the time while using less than half of it (`/proc/PID/schedstat`).
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::spans::{interval_ns, known};
 use super::super::view::View;

@@ -5,8 +5,8 @@
 //! which looks like an acceptor that stopped for good; only a round number of connections tells the two apart, and only where
 //! the instant is not round as well, because a stop at a round instant of an even load has a round number too.
 
-use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::Phase;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::super::descriptors::Descriptors;
 use super::super::spans::min_between;

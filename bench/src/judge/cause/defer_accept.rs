@@ -3,7 +3,7 @@
 //! `tcp_check_req` drops the last ACK of such a handshake and counts `TCPDeferAcceptDrop`, which nothing else does. The queue is then full
 //! as under half-open connections, with peers that did answer.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
 use super::super::words::count;

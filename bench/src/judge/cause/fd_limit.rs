@@ -3,7 +3,7 @@
 //! It begins as "connects at once, the answer never comes", every counter flat and `Recv-Q` growing below its limit, and
 //! becomes "SYN dropped by a full accept queue" only when the queue is full too.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::descriptors::Descriptors;
 use super::super::view::View;

@@ -2,7 +2,7 @@
 //!
 //! `alloc_empty_file` (`fs/file_table.c`) refuses when as many files are open as `fs.file-max` allows. As with `EMFILE`, nothing is taken from the queue.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
 use super::super::words::count;

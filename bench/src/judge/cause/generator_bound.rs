@@ -1,8 +1,8 @@
 //! The generator did not keep its plan, or ran into its own limits: the cell is void, and the target is not blamed. Pure.
 
-use brimful_loadgen::outcome::Phase;
-use brimful_loadgen::plan::{Behaviour, Sources};
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::outcome::Phase;
+use brimful_loadgen_plan::plan::{Behaviour, Sources};
+use brimful_loadgen_plan::probe::Sample;
 
 use super::super::view::View;
 use super::super::words::{count, nanos, phase_name, time};

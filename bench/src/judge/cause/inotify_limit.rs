@@ -3,7 +3,7 @@
 //! `inotify_init1` answers `EMFILE` then (`fs/notify/inotify/inotify_user.c`, `inotify_new_group`), and its text, "too many open files", sends
 //! everybody to the descriptor limit, which has room. The limit is each user's, over all processes; seen are those of the target.
 
-use brimful_loadgen::probe::{Action, Outcome, Sample};
+use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::super::spans::{interval_ns, known};
 use super::super::view::View;

@@ -2,7 +2,7 @@
 //!
 //! The errno is known from the probe's message, in the words of Go's `syscall` package: it is what the kubelet's event would say.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 /// What the prober ran out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A cause of this kind is shown by a counter that grew when the failed probes began, and only for probes that their own listener
 //! did not drop: a listener that drops has received the SYN.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent;
 use super::super::view::View;

@@ -1,6 +1,6 @@
 //! Nothing listens where the probe connects: the kernel answers the SYN with a reset, at once. Pure.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::super::view::View;
 use super::fd_limit::{self, last_line};

@@ -2,7 +2,7 @@
 //!
 //! `tcp_conn_request` counts it as a drop of the listener, and routing as `Ip.OutNoRoutes`; neither queue is full.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
 use super::Finding;

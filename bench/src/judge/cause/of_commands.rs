@@ -5,7 +5,7 @@
 //! was established in the server's namespace and is not of the load is of the command. One that looks at a file, or fails for a reason
 //! of its own without asking the server, makes no connection. What it says proves nothing, and is quoted.
 
-use brimful_loadgen::probe::{Action, Outcome, Sample};
+use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::super::view::View;
 use super::super::words::{count, counted};

@@ -4,7 +4,7 @@
 //! its network and its protocols (`Ip.InReceives` less `Ip.InDelivers`, or `Ip.OutRequests` less `Ip.OutTransmits`: what lies between is
 //! netfilter), more of them than its connection tracking dropped. Without a rule's counter the filter is not named.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent;
 use super::super::view::View;

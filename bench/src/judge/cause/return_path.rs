@@ -2,7 +2,7 @@
 //!
 //! Half-open connections look the same from the server alone, so the client's unanswered SYNs must have their counterparts there.
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 
 use super::super::syn_sent::{arrived, most_around};
 use super::super::view::View;

@@ -3,7 +3,7 @@
 //! With `SO_REUSEPORT` the kernel gives every connection to one socket by its hash, and drops it if that one is full
 //! (`net/core/sock_reuseport.c`); that the others are idle does not help.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::queue::Queue;
 use super::super::spans::{max_between, min_between};

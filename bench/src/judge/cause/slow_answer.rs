@@ -3,7 +3,7 @@
 //! That an answer did not come is no proof that it would have come later: a program at a cap of its own may leave a connection unread.
 //! So there must be a sign that answers are slow as such: some came late, or none was ever fast, not even before there was a load.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent::most_around;
 use super::super::view::View;

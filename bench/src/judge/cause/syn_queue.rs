@@ -2,7 +2,7 @@
 //!
 //! Its other way to drop, the quarter of `tcp_max_syn_backlog` that is kept for proven peers, is a row of its own.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::super::view::View;
 use super::super::words::count;
@@ -66,7 +66,7 @@ pub(super) fn not_the_syn_queue(view: &View<'_>) -> Option<Finding> {
 /// Shown if the counter grew while failed probes were in their handshake, and most of them.
 pub(super) fn at_the_time(view: &View<'_>, counter: &str, grew: u64, text: &str) -> Finding {
     let series = view.counter(counter);
-    let hit = |s: &&&brimful_loadgen::probe::Sample| {
+    let hit = |s: &&&brimful_loadgen_plan::probe::Sample| {
         s.outcome == Outcome::ConnectTimeout && view.grew_near(counter, s.started_ns).is_some_and(|n| n > 0)
     };
     let explained = view.failed.iter().filter(hit).count();

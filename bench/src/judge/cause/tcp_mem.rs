@@ -2,7 +2,7 @@
 //!
 //! It does not gate the handshake (`tcp_conn_request` does not ask), so a probe that cannot connect has another reason.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
 use super::super::words::count;

@@ -1,6 +1,6 @@
 //! How one failed probe stands to the accept queue: would it have been served, had it only been let in? Pure.
 
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::queue::Queue;
 use super::super::spans::{Span, min_between};

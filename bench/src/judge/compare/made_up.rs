@@ -144,7 +144,7 @@ pub(crate) fn arms(base: Vec<(&str, Vec<Made>)>, head: Vec<(&str, Vec<Made>)>) -
 
 /// Blocks that differ a little, as those of a machine do, about `factor` times a level; the same for the same salt.
 pub(crate) fn noisy(blocks: u32, factor: f64, salt: u64) -> Vec<Made> {
-    let mut seeded = brimful_loadgen::seeded::Seeded::stream(99, salt);
+    let mut seeded = brimful_loadgen_plan::seeded::Seeded::stream(99, salt);
     (0..blocks)
         .map(|_| {
             let mut around = |level: f64| level * factor * (1.0 + 0.04 * (seeded.unit() - 0.5));

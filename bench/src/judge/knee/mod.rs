@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen_plan::plan::Behaviour;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Searches in the small world, and what is told of them.
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::super::report::text::Look;
 use super::super::support::{SECOND, World, fail_from, fd_limit, healthy, schema};

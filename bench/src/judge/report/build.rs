@@ -1,14 +1,13 @@
 //! From records to a report. Pure.
 
-use brimful_loadgen::probe::Summary;
+use brimful_loadgen_plan::probe::Summary;
 use indexmap::IndexMap;
 
-use super::super::breakers;
-use super::super::foretold;
 use super::super::knobs::{self, Judged, Settings};
 use super::super::numbers::Numbers;
 use super::super::tuning::Tunings;
 use super::super::verdict::judge;
+use super::super::{breakers, foretold};
 use super::{
     BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
     advice, evidence, headline, merge,

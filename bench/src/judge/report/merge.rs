@@ -1,6 +1,6 @@
 //! Several blocks of one cell as one. Pure.
 
-use brimful_loadgen::probe::Summary;
+use brimful_loadgen_plan::probe::Summary;
 
 use super::super::verdict::{Undecided, Verdict};
 use super::BlockReport;

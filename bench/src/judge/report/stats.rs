@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use brimful_loadgen::latency::Quantile;
-use brimful_loadgen::outcome::{LoadOutcome, Phase};
-use brimful_loadgen::probe::{ProbePlan, Sample, Summary};
+use brimful_loadgen_plan::latency::Quantile;
+use brimful_loadgen_plan::outcome::{LoadOutcome, Phase};
+use brimful_loadgen_plan::probe::{ProbePlan, Sample, Summary};
 use serde::{Deserialize, Serialize};
 
 use super::super::words::{nanos, outcome_name};

@@ -1,7 +1,7 @@
 //! What the connections of a load did besides being held: heartbeats, comebacks, slow reading. Pure.
 
-use brimful_loadgen::latency::Latency;
-use brimful_loadgen::outcome::LoadOutcome;
+use brimful_loadgen_plan::latency::Latency;
+use brimful_loadgen_plan::outcome::LoadOutcome;
 use serde::{Deserialize, Serialize};
 
 use super::super::words::{count, counted, short_time};

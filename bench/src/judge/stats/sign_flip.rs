@@ -181,7 +181,7 @@ fn subset_sums(units: &[Unit]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::seeded::Seeded;
+    use brimful_loadgen_plan::seeded::Seeded;
     use proptest::prelude::*;
 
     use super::super::{ALPHA, LEAST_BLOCKS};

@@ -4,7 +4,7 @@
 //! their neighbours is the machine's drift, a random walk; what they do not share is noise of their own. All numbers follow
 //! from seeds, so these tests come to the same figures everywhere.
 
-use brimful_loadgen::seeded::Seeded;
+use brimful_loadgen_plan::seeded::Seeded;
 
 use super::{ALPHA, Paired, smallest_effect};
 

@@ -1,7 +1,7 @@
 //! The cases: one record for each cause, and what nearly is one.
 
-use brimful_loadgen::outcome::{Failure, Phase};
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::{Failure, Phase};
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::{MS, SECOND, World, sample};
 use crate::evidence::record::{EarlyEnd, KnobReading, Record};

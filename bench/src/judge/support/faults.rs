@@ -1,7 +1,7 @@
 //! The cases of the catalogue beyond the first: for each cause a record that shows it. What nearly shows it is made of these in the tests.
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::{ADDRESS, MS, SECOND, World, fail_from, fd_limit, flat, healthy, rising, sample};
 use crate::evidence::record::{NamespaceEvidence, ProcessEvidence, Record, Role};

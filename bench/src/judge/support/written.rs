@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use brimful_loadgen::latency::Latency;
-use brimful_loadgen::outcome::LoadOutcome;
-use brimful_loadgen::plan::{Behaviour, Comeback, LoadPlan, Sources};
-use brimful_loadgen::probe::Sample;
-use brimful_target::limits::Nofile;
-use brimful_target::{AcceptPause, Listening, Ready};
+use brimful_loadgen_plan::latency::Latency;
+use brimful_loadgen_plan::outcome::LoadOutcome;
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
+use brimful_loadgen_plan::probe::Sample;
+use brimful_target_plan::{AcceptPause, Listening, Nofile, Ready};
 
 use super::{ADDRESS, BASE, MS, World, probe_plan};
 use crate::evidence::record::*;
@@ -171,14 +170,14 @@ impl World {
             sysctls: [("net.core.somaxconn".to_owned(), self.somaxconn.to_string())].into_iter().collect(),
             nofile: Some(Nofile { soft: self.nofile.0, hard: self.nofile.1 }),
             target: TargetSetup {
-                plan: brimful_target::Plan {
+                plan: brimful_target_plan::TargetPlan {
                     backlog: self.backlog,
                     accept_pause: self.pause.map(|(first, every, length)| AcceptPause {
                         first: Duration::from_millis(first),
                         every: Some(Duration::from_millis(every)),
                         length: Duration::from_millis(length),
                     }),
-                    ..brimful_target::Plan::plain(ADDRESS.parse().unwrap())
+                    ..brimful_target_plan::TargetPlan::plain(ADDRESS.parse().unwrap())
                 },
                 shards: 1,
                 cpu_percent: None,

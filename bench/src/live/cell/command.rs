@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use brimful_target::Plan;
 use brimful_target::clock::monotonic_ns;
+use brimful_target_plan::TargetPlan;
 
 use super::{CellError, Stage};
 use crate::evidence::record::{CommandRecord, EarlyEnd};
@@ -31,7 +31,7 @@ pub(super) fn did_not_start(what: String, machine: bool) -> CellError {
 
 impl Stage<'_> {
     /// The order of one shard.
-    pub(super) fn target(&mut self, cell: &Cell, plan: &Plan, place: Option<Place>) -> Result<Order, CellError> {
+    pub(super) fn target(&mut self, cell: &Cell, plan: &TargetPlan, place: Option<Place>) -> Result<Order, CellError> {
         let cgroup = self.group.as_ref().map(|group| group.folder().to_owned());
         // Elsewhere it keeps what it was started with: nothing there lets an administrator by.
         let ordinary = cell.sysctls.contains_key(FILE_MAX);
@@ -43,7 +43,7 @@ impl Stage<'_> {
     }
 
     /// Makes the folder of a command's files, and the order to start it.
-    fn command(&mut self, cell: &Cell, command: &Command, plan: &Plan) -> Result<CommandOrder, CellError> {
+    fn command(&mut self, cell: &Cell, command: &Command, plan: &TargetPlan) -> Result<CommandOrder, CellError> {
         let no_folder =
             |error: std::io::Error| did_not_start(format!("cannot make the command's folder: {error}"), true);
         let scratch = Scratch::make().map_err(no_folder)?;

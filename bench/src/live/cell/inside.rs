@@ -1,6 +1,6 @@
 //! Where a probe stands: on the node, or in the container.
 
-use brimful_loadgen::probe::{Action, Exec, ProbePlan};
+use brimful_loadgen_plan::probe::{Action, Exec, ProbePlan};
 
 use super::command::did_not_start;
 use super::{CellError, Places, Stage};

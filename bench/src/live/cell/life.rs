@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use brimful_loadgen::probe::Sample;
+use brimful_loadgen_plan::probe::Sample;
 use brimful_target::clock::monotonic_ns;
-use brimful_target::{Outcome as TargetOutcome, Ready};
+use brimful_target_plan::{Ready, TargetOutcome};
 
 use super::{CellError, PATIENCE, SANDBOX, Stage, since};
 use crate::evidence::record::{Life, LifeEnd, LifeEndWhy, Role};

@@ -1,7 +1,7 @@
 //! How a load rises: whose turn it is to open, and, where it rises until the health check says enough (`[load] ramp-until`), when that is, whom it is told, and when the
 //! cell is over then. It does not say what the number means.
 
-use brimful_loadgen::probe::would_restart_at_ns;
+use brimful_loadgen_plan::probe::would_restart_at_ns;
 use brimful_target::clock::monotonic_ns;
 
 use super::{Stage, Turns};

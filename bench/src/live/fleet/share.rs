@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
-use brimful_loadgen::plan::LoadPlan;
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::plan::LoadPlan;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 

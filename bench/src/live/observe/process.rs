@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use brimful_target::limits::{Nofile, nofile_of};
+use brimful_target::limits::nofile_of;
+use brimful_target_plan::Nofile;
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
 use thiserror::Error;
 

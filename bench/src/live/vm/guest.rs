@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use brimful_target::limits::{Nofile, set_nofile};
+use brimful_target::limits::set_nofile;
+use brimful_target_plan::Nofile;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, finit_module, reboot, uname};
 use rustix::termios::{OptionalActions, tcdrain, tcgetattr, tcsetattr};

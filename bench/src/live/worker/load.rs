@@ -1,7 +1,7 @@
 //! The worker that opens and holds one shard of the load.
 
 use brimful_loadgen::hold::{self, Schedule, Word};
-use brimful_loadgen::plan::{Behaviour, LoadPlan};
+use brimful_loadgen_plan::plan::{Behaviour, LoadPlan};
 use brimful_target::limits;
 
 use super::super::message::{Failed, Place, Said, Tell, chain};

@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use brimful_loadgen::probe::{self, Action, Ids, ProbePlan};
-use brimful_target::limits::{self, Nofile};
+use brimful_loadgen::probe;
+use brimful_loadgen_plan::probe::{Action, Ids, ProbePlan};
+use brimful_target::limits;
+use brimful_target_plan::Nofile;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 

@@ -4,14 +4,13 @@ use std::future::pending;
 use std::path::Path;
 use std::thread;
 
-use brimful_target::limits::{self, Nofile};
-use brimful_target::{Plan, Server, TargetError};
+use brimful_target::{Server, TargetError, limits};
+use brimful_target_plan::{Nofile, TargetPlan};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::cgroup;
 use super::super::message::{Failed, Place, Said, Tell, chain};
-use super::super::namespace;
+use super::super::{cgroup, namespace};
 use super::orders::{Orders, say};
 
 /// What the server's process has from the beginning.
@@ -24,7 +23,7 @@ pub(super) struct Born<'a> {
     pub(super) ordinary: bool,
 }
 
-pub(super) fn run(place: Option<&Place>, born: &Born<'_>, plan: Plan, mut orders: Orders) -> Result<(), Failed> {
+pub(super) fn run(place: Option<&Place>, born: &Born<'_>, plan: TargetPlan, mut orders: Orders) -> Result<(), Failed> {
     // First of all: in a user namespace the group's files would belong to somebody else.
     if let Some(group) = born.group {
         cgroup::enter(group)?;

@@ -1,6 +1,6 @@
 //! The knobs of a command: its own settings, its command line, and what of the built-in server's it has not.
 
-use brimful_loadgen::probe::Action;
+use brimful_loadgen_plan::probe::Action;
 
 use super::{ARG, ARGV, Facts, split};
 use crate::plan::cell::{Cell, KnobValue, TargetSetup};
@@ -79,7 +79,7 @@ pub(in crate::plan) fn complete(cell: &Cell) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::probe::Exec;
+    use brimful_loadgen_plan::probe::Exec;
 
     use super::*;
     use crate::plan::cell::KnobValue;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

@@ -168,7 +168,7 @@ fn processes(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
     if count <= PROCESSES_MOST {
         return None;
     }
-    let each = machine.nofile_hard.saturating_sub(brimful_loadgen::plan::OWN_DESCRIPTORS);
+    let each = machine.nofile_hard.saturating_sub(brimful_loadgen_plan::plan::OWN_DESCRIPTORS);
     let fits = PROCESSES_MOST.saturating_sub(cost.target_processes) * each;
     Some(
         Refusal::machine(

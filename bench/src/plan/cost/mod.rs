@@ -6,9 +6,9 @@ mod together;
 
 use std::time::Duration;
 
-use brimful_loadgen::address::capacity;
-use brimful_loadgen::plan::{Behaviour, SLOW_ANSWER_BYTES, Sources};
-use brimful_target::{Accept, AtMax};
+use brimful_loadgen_plan::address::capacity;
+use brimful_loadgen_plan::plan::{Behaviour, SLOW_ANSWER_BYTES, Sources};
+use brimful_target_plan::{Accept, AtMax};
 
 use super::cell::{Cell, KnobValue};
 use super::crowd::open_at_once;

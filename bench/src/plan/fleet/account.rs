@@ -1,6 +1,6 @@
 //! What became of a member, as the gatherer has it. Pure.
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Offset;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 
 use super::account::{Account, Fate, Gathered};
 use super::clock::Offset;

@@ -3,7 +3,7 @@
 //! Before the start a lost connection is made again until the window for registering ends. After it a member without a gatherer stops its
 //! share: nobody would hear of it, and a load that nobody measures is only harm.
 
-use brimful_loadgen::outcome::LoadPoint;
+use brimful_loadgen_plan::outcome::LoadPoint;
 
 use super::clock::{Estimate, Offset};
 use super::gatherer::Own;

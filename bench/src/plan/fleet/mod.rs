@@ -16,7 +16,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use brimful_loadgen::plan::{Behaviour, Comeback, share_of};
+use brimful_loadgen_plan::plan::{Behaviour, Comeback, share_of};
 use serde::{Deserialize, Serialize};
 
 /// The most members of a fleet: each costs the gatherer a connection and a few hundred kilobytes while it gives its account.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 
 use super::account::{Account, Fate};
 use super::clock::Offset;

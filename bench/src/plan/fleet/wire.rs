@@ -2,7 +2,7 @@
 //!
 //! A member speaks first, and its first line names the version of all that follows.
 
-use brimful_loadgen::outcome::{LoadOutcome, LoadPoint};
+use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -150,8 +150,8 @@ pub fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use brimful_loadgen::latency::Latency;
-    use brimful_loadgen::plan::{Behaviour, Comeback};
+    use brimful_loadgen_plan::latency::Latency;
+    use brimful_loadgen_plan::plan::{Behaviour, Comeback};
     use proptest::prelude::*;
 
     use super::*;

@@ -15,8 +15,8 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use brimful_loadgen::address::capacity;
-use brimful_loadgen::plan::{Behaviour, LoadPlan};
+use brimful_loadgen_plan::address::capacity;
+use brimful_loadgen_plan::plan::{Behaviour, LoadPlan};
 
 use self::sysctls::Split;
 use super::cell::{Cell, RampUntil, Sandbox};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::probe::{Action, Scheme};
+use brimful_loadgen_plan::probe::{Action, Scheme};
 
 use super::Stage;
 use super::load::{REGISTER, SLACK, TRIES, target_address};

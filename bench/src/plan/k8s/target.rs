@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use brimful_loadgen::probe::{Action, Scheme};
-use brimful_target::Plan;
+use brimful_loadgen_plan::probe::{Action, Scheme};
+use brimful_target_plan::TargetPlan;
 use serde::Serialize;
 
 use super::Stage;
@@ -95,7 +95,7 @@ pub(super) fn family(stage: &Stage<'_>) -> &'static str {
 }
 
 /// The words of `brimful serve`, every setting of the scenario said aloud.
-fn arguments(stage: &Stage<'_>, plan: &Plan) -> Vec<Node> {
+fn arguments(stage: &Stage<'_>, plan: &TargetPlan) -> Vec<Node> {
     let mut words = vec![Node::from("serve")];
     let mut say = |name: &str, value: String| words.extend(option(name, value));
     say("--listen", everywhere(plan.listen));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen_plan::plan::Behaviour;
 
 use super::foretold;
 use crate::plan::cell::{Cell, ProbeSetup, RampUntil};

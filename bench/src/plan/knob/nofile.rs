@@ -1,6 +1,6 @@
 //! `ulimit.nofile`: one number for both limits, or `"soft:hard"`.
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 
 use crate::plan::cell::KnobValue;
 use crate::plan::words::grouped;

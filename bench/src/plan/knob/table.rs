@@ -444,7 +444,7 @@ const BYTE: Values = Values::Count { least: 0, most: 255 };
 
 #[cfg(test)]
 mod tests {
-    use brimful_target::{Accept, AtMax, OnEmfile};
+    use brimful_target_plan::{Accept, AtMax, OnEmfile};
     use serde::de::DeserializeOwned;
     use serde::de::value::{Error, StrDeserializer};
 
@@ -463,6 +463,6 @@ mod tests {
         reads_all::<Accept>(ACCEPT);
         reads_all::<AtMax>(AT_MAX);
         reads_all::<SourceChoice>(SOURCE);
-        reads_all::<brimful_loadgen::plan::Policy>(RECONNECT);
+        reads_all::<brimful_loadgen_plan::plan::Policy>(RECONNECT);
     }
 }

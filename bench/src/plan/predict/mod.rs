@@ -6,8 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use brimful_loadgen::plan::Behaviour;
-use brimful_target::{Accept, AcceptPause, OnEmfile};
+use brimful_loadgen_plan::plan::Behaviour;
+use brimful_target_plan::{Accept, AcceptPause, OnEmfile};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Path, SourceChoice};

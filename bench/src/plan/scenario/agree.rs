@@ -1,6 +1,6 @@
 //! What goes together: settings that mean nothing, or cannot be had, without one another. Looks at axes as well as at what is fixed.
 
-use brimful_loadgen::plan::Behaviour;
+use brimful_loadgen_plan::plan::Behaviour;
 
 use super::error::ScenarioError;
 use super::load;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use brimful_loadgen::probe::{Action, Exec, Header, HttpGet, Scheme};
+use brimful_loadgen_plan::probe::{Action, Exec, Header, HttpGet, Scheme};
 
 use super::error::ScenarioError;
 use super::load::LONGEST;

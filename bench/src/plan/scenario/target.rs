@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use brimful_loadgen::probe::{Action, Scheme};
-use brimful_target::{AcceptPause, Plan};
+use brimful_loadgen_plan::probe::{Action, Scheme};
+use brimful_target_plan::{AcceptPause, TargetPlan};
 use serde::Deserialize;
 
 use super::command;
@@ -123,10 +123,10 @@ pub(super) fn read(root: &Section<'_>, path: Path, action: &Action) -> Result<Ta
 fn any_server(section: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
     let shards = narrow(section.count("shards", 1..=SHARDS_MOST, 1)?);
     let listen = listen(section, path, shards)?;
-    let plan = Plan {
+    let plan = TargetPlan {
         health_path: health_path(action),
         extra_fds_per_connection: narrow(section.count("extra-fds-per-connection", 0..=EXTRA_FDS_MOST, 0)?),
-        ..Plan::plain(listen)
+        ..TargetPlan::plain(listen)
     };
     let command = Some(command::read(section, listen)?);
     Ok(TargetSetup { plan, shards, cpu_percent: maybe(section, "cpu", 1..=CPU_MOST)?, command })
@@ -135,7 +135,7 @@ fn any_server(section: &Section<'_>, path: Path, action: &Action) -> Result<Targ
 fn builtin(section: &Section<'_>, path: Path, action: &Action) -> Result<TargetSetup, ScenarioError> {
     let shards = narrow(section.count("shards", 1..=SHARDS_MOST, 1)?);
     let listen = listen(section, path, shards)?;
-    let plan = Plan {
+    let plan = TargetPlan {
         listen,
         backlog: narrow(section.count("backlog", 0..=BACKLOG_MOST, DEFAULT_BACKLOG)?),
         health_path: health_path(action),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::probe::Action;
-use brimful_target::{Accept, AtMax, OnEmfile};
+use brimful_loadgen_plan::probe::Action;
+use brimful_target_plan::{Accept, AtMax, OnEmfile};
 use proptest::prelude::*;
 
 use super::expectations::CAUSES;

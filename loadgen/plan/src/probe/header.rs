@@ -6,23 +6,23 @@ use super::plan::Header;
 
 /// `kube-probe/MAJOR.MINOR` (`pkg/probe/http/request.go`, `userAgent`). 1.35 is among the releases whose probe was
 /// read for this; servers that look at it look at the name before the slash.
-pub(super) const AGENT: &str = "kube-probe/1.35";
+pub const AGENT: &str = "kube-probe/1.35";
 
 /// What a request says of itself, but for what depends on the URL and the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lines {
+pub struct Lines {
     /// What stands in `Host` instead of the URL's own; it names the host to the server, and nothing else follows from it: the connection
     /// goes to the same address, and TLS sends no name.
-    pub(super) host: Option<String>,
+    pub host: Option<String>,
     /// `User-Agent`; `None` for none.
-    pub(super) agent: Option<String>,
+    pub agent: Option<String>,
     /// All others by name, in lower case: Go writes them in the order of their names.
-    pub(super) others: BTreeMap<String, Vec<String>>,
+    pub others: BTreeMap<String, Vec<String>>,
 }
 
 impl Lines {
     /// Of these `httpHeaders`.
-    pub(super) fn of(headers: &[Header]) -> Self {
+    pub fn of(headers: &[Header]) -> Self {
         let mut others = BTreeMap::<String, Vec<String>>::new();
         for Header { name, value } in headers {
             others.entry(name.to_ascii_lowercase()).or_default().push(value.clone());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use serde::{Deserialize, Serialize};
 
 /// How the target is asked whether it is well.

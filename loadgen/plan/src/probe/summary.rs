@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::probe::tests::{plan, samples_of};
+    use crate::probe::made_up::{plan, samples_of};
 
     #[test]
     fn failures_are_censored_at_the_timeout_and_never_averaged_as_answers() {

@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::probe::tests::{plan, samples_of};
+    use crate::probe::made_up::{plan, samples_of};
 
     fn with_thresholds(failure: u32, success: u32) -> ProbePlan {
         ProbePlan { failure_threshold: failure, success_threshold: success, ..plan() }

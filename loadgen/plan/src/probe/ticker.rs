@@ -59,7 +59,7 @@ impl Ticker {
 }
 
 /// A duration as nanoseconds, at most `u64::MAX` (584 years).
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::probe::tests::plan;
+    use crate::probe::made_up::plan;
 
     const MS: u64 = 1_000_000;
 

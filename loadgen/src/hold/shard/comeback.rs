@@ -1,12 +1,12 @@
 //! What a shard does with connections that are gone: counts them, and sees to it that they come back.
 
+use brimful_loadgen_plan::outcome::LoadPoint;
 use rustix::fd::BorrowedFd;
 
 use super::Shard;
 use crate::hold::away::Absent;
 use crate::hold::socket;
 use crate::hold::storm::Strike;
-use crate::outcome::LoadPoint;
 
 /// The loss of a connection that has not been lost.
 pub(super) const NEVER_AWAY: u64 = u64::MAX;

@@ -1,16 +1,16 @@
 //! What a shard does when an instant has come: it opens a connection, closes one, begins one anew, or has one talk.
 
+use brimful_loadgen_plan::address::Endpoint;
+use brimful_loadgen_plan::outcome::{LoadPoint, Phase};
 use brimful_target::clock::monotonic_ns;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd as _;
 
 use super::Shard;
 use super::comeback::NEVER_AWAY;
-use crate::address::Endpoint;
 use crate::hold::away::Absent;
 use crate::hold::socket::{self, Handshake, Peer};
 use crate::hold::table;
-use crate::outcome::{LoadPoint, Phase};
 
 /// How many connections are opened, and how many closed, between two looks at epoll. Opening one takes about 16 µs, so
 /// a handshake that ends meanwhile is seen at most about 0.13 ms late, and the looks (0.3 µs each) cost a quarter of a

@@ -1,11 +1,11 @@
 //! What a shard does for connections that talk: sends their requests, reads the answers, counts both.
 
+use brimful_loadgen_plan::outcome::LoadPoint;
 use rustix::event::epoll::EventFlags;
 
 use super::Shard;
 use crate::hold::socket::{self, Peer};
 use crate::hold::talk::Turn;
-use crate::outcome::LoadPoint;
 
 impl<F: FnMut(LoadPoint)> Shard<'_, F> {
     /// Lets one connection have its turn. Says whether there was one.

@@ -2,8 +2,9 @@
 
 use std::thread::{JoinHandle, spawn};
 
+use brimful_loadgen_plan::plan::{Policy, Storm};
+
 use super::*;
-use crate::plan::{Policy, Storm};
 
 fn returning(connections: u64, net: u8, destination: SocketAddr, policy: Policy) -> LoadPlan {
     let (base, cap) = (Duration::from_millis(20), Duration::from_millis(100));

@@ -3,8 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::thread::{JoinHandle, spawn};
 
+use brimful_loadgen_plan::plan::{SLOW_ANSWER_BYTES, SLOW_RECEIVE_BYTES};
+
 use super::*;
-use crate::plan::{SLOW_ANSWER_BYTES, SLOW_RECEIVE_BYTES};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 

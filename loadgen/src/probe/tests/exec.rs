@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use brimful_loadgen_plan::probe::{Action, Exec, Outcome, Sample};
+
 use super::*;
 
 fn exec(command: &[&str], timeout_ms: u64) -> Sample {

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use brimful_target::{Plan, Server};
+use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
+use brimful_target::Server;
+use brimful_target_plan::TargetPlan;
 
 use super::*;
 
@@ -15,12 +17,12 @@ fn check(service: &str, address: SocketAddr, timeout_ms: u64) -> Sample {
 }
 
 /// A built-in target on a thread of its own, until the test's process ends.
-pub(super) fn target(plan: impl FnOnce(Plan) -> Plan + Send + 'static) -> SocketAddr {
+pub(super) fn target(plan: impl FnOnce(TargetPlan) -> TargetPlan + Send + 'static) -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _inside = runtime.enter();
-        let mut server = Server::bind(plan(Plan::plain(SocketAddr::from(([127, 0, 0, 1], 0))))).unwrap();
+        let mut server = Server::bind(plan(TargetPlan::plain(SocketAddr::from(([127, 0, 0, 1], 0))))).unwrap();
         tell.send(server.ready().listening[0].address).unwrap();
         runtime.block_on(server.run(async { None }, std::future::pending())).unwrap();
     });
@@ -37,7 +39,7 @@ fn serve(answer: impl Fn(&mut TcpStream) + Send + 'static) -> SocketAddr {
 
 #[test]
 fn the_server_and_its_service_are_well_and_another_is_not_found() {
-    let address = target(|plan| Plan { grpc_service: Some("shop".to_owned()), ..plan });
+    let address = target(|plan| TargetPlan { grpc_service: Some("shop".to_owned()), ..plan });
     for service in ["", "shop"] {
         let sample = check(service, address, LONG);
         assert_eq!((sample.outcome, sample.message.as_str()), (Outcome::Ok, ""));
@@ -51,7 +53,7 @@ fn the_server_and_its_service_are_well_and_another_is_not_found() {
 #[test]
 fn a_late_answer_is_a_call_that_did_not_complete() {
     let delay = Duration::from_secs(20);
-    let address = target(move |plan| Plan { grpc_service: Some(String::new()), answer_delay: delay, ..plan });
+    let address = target(move |plan| TargetPlan { grpc_service: Some(String::new()), answer_delay: delay, ..plan });
     let sample = check("", address, 400);
     assert_eq!((sample.outcome, sample.discarded), (Outcome::ResponseTimeout, false));
     assert!(sample.connect_ns.is_some() && sample.first_byte_ns.is_none());

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use brimful_loadgen_plan::probe::{Action, Header, HttpGet, Outcome, ProbePlan, Sample, Scheme};
+
 use super::*;
 
 /// A server on loopback that gives each connection, with its number and request, to `answer`; and what it was asked.

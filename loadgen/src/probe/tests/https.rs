@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
-use brimful_target::Plan;
+use brimful_loadgen_plan::probe::{Action, HttpGet, Outcome, Sample, Scheme};
+use brimful_target_plan::TargetPlan;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use tokio_rustls::TlsAcceptor;
@@ -22,7 +23,7 @@ fn get(address: SocketAddr, timeout_ms: u64) -> Sample {
 
 #[test]
 fn a_certificate_that_nobody_knows_passes_and_tls_has_a_time_of_its_own() {
-    let address = target(|plan| Plan { tls: true, ..plan });
+    let address = target(|plan| TargetPlan { tls: true, ..plan });
     let sample = get(address, LONG);
     assert_eq!((sample.outcome, sample.status, sample.message.as_str()), (Outcome::Ok, Some(200), ""));
     let (connect, tls, first) = (sample.connect_ns.unwrap(), sample.tls_ns.unwrap(), sample.first_byte_ns.unwrap());

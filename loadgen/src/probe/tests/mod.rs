@@ -9,6 +9,7 @@ mod tcp;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample};
 use brimful_target::clock::monotonic_ns;
 
 use super::*;
@@ -24,28 +25,6 @@ pub(in crate::probe) fn plan() -> ProbePlan {
         failure_threshold: 3,
         success_threshold: 1,
     }
-}
-
-/// Samples written as `+` passed, `-` failed, `?` discarded: one a second from 5 s on, each taking half a second.
-pub(in crate::probe) fn samples_of(results: &str) -> Vec<Sample> {
-    let sample = |(seq, result): (usize, char)| {
-        let intended_ns = (5 + seq as u64) * 1_000_000_000;
-        Sample {
-            seq: seq as u64,
-            intended_ns,
-            started_ns: intended_ns,
-            ended_ns: intended_ns + 500_000_000,
-            connect_ns: Some(1),
-            tls_ns: None,
-            first_byte_ns: None,
-            outcome: if result == '+' { Outcome::Ok } else { Outcome::ResponseTimeout },
-            status: None,
-            message: String::new(),
-            missed_ticks: 0,
-            discarded: result == '?',
-        }
-    };
-    results.chars().enumerate().map(sample).collect()
 }
 
 /// Runs a future on a runtime of this thread.

@@ -1,7 +1,7 @@
 //! Frames as they look, at the widths of real terminals.
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::probe::{Outcome, Sample};
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::probe::{Outcome, Sample};
 use proptest::prelude::*;
 
 use super::*;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use brimful_loadgen::latency::Distribution;
+use brimful_loadgen_plan::latency::Distribution;
 
 use super::super::super::words::{count, counted, time};
 use super::super::{CellReport, Report, build};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use brimful_loadgen::latency::Latency;
+use brimful_loadgen_plan::latency::Latency;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 

@@ -24,7 +24,7 @@ fn named(id: &str, mut record: Record) -> Record {
 /// One probe in ten fails.
 fn degraded() -> Record {
     let mut record = healthy();
-    record.probe.samples[3] = sample(3, brimful_loadgen::probe::Outcome::ConnectTimeout);
+    record.probe.samples[3] = sample(3, brimful_loadgen_plan::probe::Outcome::ConnectTimeout);
     record
 }
 
@@ -54,7 +54,7 @@ fn blocked_records() -> Vec<Record> {
     };
     let mut records = blocks(vec![named("backlog=4096", slower(0)), out_of_ports(), slower(2), slower(7)]);
     let mut failed = slower(1);
-    fail_from(&mut failed, 4, brimful_loadgen::probe::Outcome::ConnectTimeout);
+    fail_from(&mut failed, 4, brimful_loadgen_plan::probe::Outcome::ConnectTimeout);
     records.extend(blocks(vec![named("backlog=128", slower(3)), failed]));
     records
 }

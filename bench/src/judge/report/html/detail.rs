@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use brimful_loadgen::outcome::LoadPoint;
-use brimful_loadgen::probe::{Outcome, Sample, Summary};
+use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_loadgen_plan::probe::{Outcome, Sample, Summary};
 
 use super::axis::bar;
 use super::ladder;

@@ -195,7 +195,7 @@ impl Drawing<'_> {
             }
             path
         };
-        let of = |f: fn(&brimful_loadgen::outcome::LoadPoint) -> u64| {
+        let of = |f: fn(&brimful_loadgen_plan::outcome::LoadPoint) -> u64| {
             let values: Vec<u64> = points.iter().map(|p| f(p)).collect();
             move |i: usize| values.get(i).copied().unwrap_or(0)
         };

@@ -3,7 +3,7 @@
 //! How a probe ended is said by shape before colour: a dot passed, a hollow bar never was connected, a full bar was connected
 //! and waited, a cross was turned away; and a letter where there is room for one.
 
-use brimful_loadgen::probe::Outcome;
+use brimful_loadgen_plan::probe::Outcome;
 
 use super::axis::{LogAxis, TimeAxis};
 use super::detail::{Detail, Mark};

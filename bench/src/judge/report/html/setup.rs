@@ -1,7 +1,7 @@
 //! How a cell was measured, in words. Pure.
 
-use brimful_loadgen::plan::Behaviour;
-use brimful_loadgen::probe::{Action, Scheme};
+use brimful_loadgen_plan::plan::Behaviour;
+use brimful_loadgen_plan::probe::{Action, Scheme};
 
 use crate::evidence::record::Record;
 use crate::judge::words::{count, counted, nanos, time};

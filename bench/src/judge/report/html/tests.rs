@@ -162,7 +162,7 @@ fn what_is_drawn_of_a_record_is_bounded_whatever_it_holds() {
     (listener.recv_q, listener.drops) = (long.clone(), rising(1));
     record.evidence.processes[0].descriptors = long;
     record.duration_ns = 100 * SECOND;
-    record.probe.samples = (0..20_000).map(|i| sample(i, brimful_loadgen::probe::Outcome::Ok)).collect();
+    record.probe.samples = (0..20_000).map(|i| sample(i, brimful_loadgen_plan::probe::Outcome::Ok)).collect();
     let text = page(&[record]);
     assert!(text.len() < 120_000, "{} bytes", text.len());
 }
@@ -183,7 +183,7 @@ fn tainted(text: &str) -> String {
         let knob = record.knobs.shift_remove("target.backlog").unwrap();
         let knob = crate::evidence::record::KnobReading { asked: KnobValue::Word(format!("{id}{text}")), ..knob };
         record.knobs.insert(format!("target.{text}"), knob);
-        record.load.outcome.add_failure(brimful_loadgen::outcome::Phase::Hold, text, 3);
+        record.load.outcome.add_failure(brimful_loadgen_plan::outcome::Phase::Hold, text, 3);
     }
     let records = [record, well];
     let mut missing = records[0].cell.clone();

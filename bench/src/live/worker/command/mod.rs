@@ -18,17 +18,16 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use brimful_target::limits::Nofile;
+use brimful_target_plan::Nofile;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::getppid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::super::cgroup;
 use super::super::message::{CommandOrder, Failed, Place};
-use super::super::namespace;
 use super::super::process::WORKER;
+use super::super::{cgroup, namespace};
 
 /// The word for the first process of the namespace on its command line, and for the one that becomes the command.
 pub(super) const INIT: &str = "init";

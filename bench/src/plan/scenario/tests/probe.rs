@@ -1,6 +1,6 @@
 //! The ways in which a probe can ask, and what no kubelet could ask.
 
-use brimful_loadgen::probe::{Action, Exec, Scheme};
+use brimful_loadgen_plan::probe::{Action, Exec, Scheme};
 
 use super::{Scenario, file, parse};
 
