@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use brimful_target::clock::monotonic_ns;
-use brimful_target::{errno, limits::raise_nofile};
+use brimful_target::errno;
+use brimful_target::limits::raise_nofile;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;

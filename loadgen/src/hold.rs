@@ -7,15 +7,15 @@
 //! phase, because under load the errno is the diagnosis. It judges nothing.
 
 mod answer;
-mod away;
-mod course;
+mod disconnected;
+mod exchange;
 mod lifetimes;
 mod renewals;
+mod schedule;
 mod shard;
 mod socket;
 mod storm;
 mod table;
-mod talk;
 mod tally;
 mod timeline;
 mod waiter;
@@ -29,12 +29,12 @@ use brimful_loadgen_plan::address::{AddressError, Planner};
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::LoadPlan;
 
-pub use away::TRIES_MOST;
+pub use disconnected::TRIES_MOST;
+pub use exchange::BYTES_PER_TALKER;
 pub use renewals::RENEWALS_EACH;
 use shard::Shard;
 pub use table::BYTES_PER_CONNECTION;
 use table::Table;
-pub use talk::BYTES_PER_TALKER;
 use waiter::Waiter;
 
 /// When a load starts and ends, in nanoseconds of the clock that all processes share

@@ -13,9 +13,9 @@ use rustix::net::{SocketFlags, accept_with};
 
 use crate::clock::monotonic_ns;
 use crate::error::TargetError;
+use crate::idle_set::Rest;
 use crate::readable::readable;
 use crate::refusal::{Backoff, Refusal, classify};
-use crate::rest::Rest;
 use crate::spare::Reserve;
 use crate::started::Started;
 

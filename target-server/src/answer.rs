@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::rest::{Connection, Rest};
+use crate::idle_set::{Connection, Rest};
 use crate::{grpc, secure};
 
 /// How long a request may take to arrive once it began, and an answer to leave. A peer that says half a sentence

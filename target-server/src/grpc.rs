@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::rest::Rest;
+use crate::idle_set::Rest;
 
 /// Calls of one connection that are answered at once. A kubelet makes one.
 const CALLS_MOST: u32 = 16;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::answer_one;
-use crate::rest::Rest;
+use crate::idle_set::Rest;
 
 /// Answers the requests of a connection, of which `first` has been read, until either end has had enough. Whoever says nothing for
 /// `patience` is told that the request took too long, as it is without TLS.

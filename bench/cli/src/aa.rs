@@ -2,21 +2,22 @@
 
 use std::path::PathBuf;
 
+use brimful_judge::compare::{Chosen, Question, Side};
+use brimful_judge::gate as judge;
+use brimful_judge::stats::blocks_for;
+use brimful_live::interrupt::Interrupt;
+use brimful_live::machine;
+use brimful_plan::arm::{Arm, id_without_arm};
+use brimful_plan::gate::Gate;
+use brimful_plan::order::{BLOCKS_MOST, SEED_MOST};
+use brimful_report::gate::{markdown, text};
+use brimful_runner::store::RunDirectory;
 use clap::Args;
 
 use super::rules::{Form, Rules};
 use super::run::{Here, Prepared, Wish, out_for, prepare, run_prepared};
 use super::{look, put, say, sources};
 use crate::error::{Error, ExitStatus};
-use crate::judge::compare::{Chosen, Question, Side};
-use crate::judge::gate::{self as judge, markdown, text};
-use crate::judge::stats::blocks_for;
-use crate::live::interrupt::Interrupt;
-use crate::live::machine;
-use crate::plan::arm::{Arm, id_without_arm};
-use crate::plan::gate::Gate;
-use crate::plan::order::{BLOCKS_MOST, SEED_MOST};
-use crate::store::RunDirectory;
 
 /// The two labels.
 const LABELS: [&str; 2] = ["a", "b"];

@@ -7,7 +7,6 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::aa::Aa;
-use super::behaviour::Conduct;
 use super::compare::Compare;
 use super::doctor::Doctor;
 use super::gate::Gate;
@@ -15,8 +14,9 @@ pub(super) use super::merge::Options as Merge;
 pub(super) use super::probe::Options as Probe;
 pub(super) use super::restore::Options as Restore;
 pub(super) use super::run::Options as Run;
-use crate::judge::report::forms::markdown::LEAST_BYTES;
-use crate::plan::order::BLOCKS_MOST;
+use crate::load_options::Conduct;
+use brimful_plan::order::BLOCKS_MOST;
+use brimful_report::forms::markdown::LEAST_BYTES;
 
 /// Finds out by experiment which limit makes a health check fail under many connections.
 #[derive(Debug, Parser)]
@@ -307,8 +307,8 @@ pub(super) struct Load {
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub(super) hold: Duration,
     /// Who names the source ports: auto, kernel
-    #[arg(long, default_value = "auto", value_parser = word::<crate::plan::cell::SourceChoice>)]
-    pub(super) source: crate::plan::cell::SourceChoice,
+    #[arg(long, default_value = "auto", value_parser = word::<brimful_plan::cell::SourceChoice>)]
+    pub(super) source: brimful_plan::cell::SourceChoice,
     #[command(flatten)]
     pub(super) conduct: Conduct,
     /// Open only this generator's share of the connections, such as 0/4: the first of four generators
@@ -450,7 +450,7 @@ fn markdown_bytes(text: &str) -> Result<usize, String> {
 }
 
 fn nofile(text: &str) -> Result<brimful_target_plan::Nofile, String> {
-    crate::plan::knob::parse_nofile(&crate::plan::cell::KnobValue::Word(text.to_owned()))
+    brimful_plan::knob::parse_nofile(&brimful_plan::cell::KnobValue::Word(text.to_owned()))
 }
 
 /// Reads one of the words of a closed set as scenario files write them.

@@ -1,16 +1,15 @@
 //! `brimful check`: every cell, what it would cost, and whether this machine can.
 
+use brimful_live::{machine, preflight, sysctl};
+use brimful_plan::cell::Cell;
+use brimful_plan::cost::{self, Machine};
+use brimful_plan::scenario::{HostWide, Scenario};
+use brimful_plan::{host, matrix};
+
 use super::arguments::Check;
 use super::run::could_change_host;
-use super::sources;
-use super::{put, say};
+use super::{put, say, sources};
 use crate::error::{Error, ExitStatus};
-use crate::live::{machine, preflight, sysctl};
-use crate::plan::cell::Cell;
-use crate::plan::cost::{self, Machine};
-use crate::plan::host;
-use crate::plan::matrix;
-use crate::plan::scenario::{HostWide, Scenario};
 
 /// The hard descriptor limit assumed when only the syntax is asked for: no value is refused.
 const NO_LIMIT: u64 = u64::MAX;

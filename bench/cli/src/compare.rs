@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use brimful_judge::compare::Question;
+use brimful_judge::{compare as judge, gate};
+use brimful_report::compare::{markdown, text};
 use clap::Args;
 
 use super::rules::{Form, Loaded, Rules};
 use super::{look, put};
 use crate::error::{Error, ExitStatus};
-use crate::judge::compare::{Question, markdown, text};
-use crate::judge::{compare as judge, gate};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

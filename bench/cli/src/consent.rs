@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use brimful_loadgen::probe::page;
+use brimful_plan::consent::{CONSENT_PATH, Intent, MOST_BYTES, judge};
 use jiff::Timestamp;
 
 use super::say;
 use crate::error::Error;
-use crate::plan::consent::{CONSENT_PATH, Intent, MOST_BYTES, judge};
 
 /// For the whole answer: a server that is slower is not one to be loaded. Two repeated SYNs fit into it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,15 +4,16 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use brimful_evidence::pasted;
+use brimful_judge::doctor::{Diagnosis, Scope, diagnose, replay};
+use brimful_live::doctor::{self, Roots, Whom};
+use brimful_live::interrupt::Interrupt;
+use brimful_report::doctor::text;
 use clap::Args;
 
 use super::arguments::Format;
 use super::{look, put};
 use crate::error::{Error, ExitStatus};
-use crate::evidence::pasted;
-use crate::judge::doctor::{Diagnosis, Scope, diagnose, replay, text};
-use crate::live::doctor::{self, Roots, Whom};
-use crate::live::interrupt::Interrupt;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::judge::compare::{Answer, Refused};
-use crate::judge::report::forms::FormError;
-use crate::live::cell::CellError;
-use crate::live::doctor::DoctorError;
-use crate::live::interrupt::StopSignal;
-use crate::live::journal::JournalError;
-use crate::live::message::Failed;
-use crate::live::vm::VmError;
-use crate::plan::consent::NoConsent;
-use crate::plan::refusal::{Class, Refusal};
-use crate::plan::scenario::ScenarioError;
+use brimful_judge::compare::{Answer, Refused};
+use brimful_live::cell::CellError;
+use brimful_live::doctor::DoctorError;
+use brimful_live::interrupt::StopSignal;
+use brimful_live::journal::JournalError;
+use brimful_live::message::Failed;
+use brimful_plan::consent::NoConsent;
+use brimful_plan::refusal::{Class, Refusal};
+use brimful_plan::scenario::ScenarioError;
+use brimful_report::forms::FormError;
+use brimful_runner::store::StoreError;
+use brimful_vm::VmError;
 
 /// The exit status of the process: a contract that scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,15 +146,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// A saved record or report is not one.
-    #[error("`{}` is not a record of this version of brimful", path.display())]
-    NotARecord {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
+    /// A run folder cannot be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A report cannot be put into the form that was asked for.
     #[error(transparent)]
     Form(#[from] FormError),
@@ -239,17 +234,15 @@ impl Error {
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Scenario(error) if error.class == Class::Machine => ExitStatus::Machine,
-            Self::Scenario(_) | Self::Usage { .. } | Self::NotARecord { .. } => ExitStatus::Usage,
+            Self::Scenario(_) | Self::Usage { .. } => ExitStatus::Usage,
+            Self::Store(error) => store_status(error),
             Self::Refused(refusals) if refusals.iter().any(|r| r.class == Class::Scenario) => ExitStatus::Usage,
             Self::Refused(_)
             | Self::Machine { .. }
             | Self::NoConsent { .. }
             | Self::NotAsked { .. }
             | Self::Host(_) => ExitStatus::Machine,
-            Self::File { doing, source, .. } => match source.kind() {
-                std::io::ErrorKind::NotFound if *doing == "read" => ExitStatus::Usage,
-                _ => ExitStatus::Machine,
-            },
+            Self::File { doing, source, .. } => file_status(doing, source),
             Self::Cell { source, .. } => cell_status(source),
             Self::Worker(failed) if failed.machine => ExitStatus::Machine,
             Self::Worker(_) | Self::Form(_) => ExitStatus::Bug,
@@ -300,9 +293,26 @@ impl Error {
                     Vec::new()
                 }
             },
-            Self::NotARecord { .. } => vec!["give a folder that `brimful run` wrote".to_owned()],
+            Self::Store(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::File { .. } | Self::Machine { .. } | Self::Stopped(_) | Self::Form(_) => Vec::new(),
         }
+    }
+}
+
+fn store_status(error: &StoreError) -> ExitStatus {
+    match error {
+        StoreError::NotEmpty { .. } | StoreError::NotARecord { .. } | StoreError::Later { .. } => ExitStatus::Usage,
+        StoreError::File { doing, source, .. } => file_status(doing, source),
+        StoreError::Encode { .. } => ExitStatus::Machine,
+        StoreError::Form(_) => ExitStatus::Bug,
+    }
+}
+
+/// A file that is not there is a slip of the pen; any other refusal is this machine's.
+fn file_status(doing: &str, source: &std::io::Error) -> ExitStatus {
+    match source.kind() {
+        std::io::ErrorKind::NotFound if doing == "read" => ExitStatus::Usage,
+        _ => ExitStatus::Machine,
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
+use brimful_judge::compare::Question;
+use brimful_judge::gate::{self as judge, GateAnswer};
+use brimful_plan::gate::Metric;
+use brimful_report::gate::{markdown, text};
+use brimful_runner::store;
 use clap::Args;
 
 use super::rules::{Form, Loaded, Rules, ceiling};
 use super::{look, put};
 use crate::error::{Error, ExitStatus};
-use crate::judge::compare::Question;
-use crate::judge::gate::{self as judge, GateAnswer, markdown, text};
-use crate::plan::gate::Metric;
-use crate::store;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

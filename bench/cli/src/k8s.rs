@@ -4,12 +4,13 @@ mod restarts;
 
 use std::path::{Path, PathBuf};
 
+use brimful_k8s::{Options, render as files_of};
+use brimful_plan::matrix;
+use brimful_runner::store;
+
 use super::arguments::{K8s, K8sCommand, Render};
 use super::{put, say, sources};
 use crate::error::{Error, ExitStatus};
-use crate::plan::k8s::{Options, render as files_of};
-use crate::plan::matrix;
-use crate::store;
 
 pub(super) fn k8s(options: &K8s) -> Result<ExitStatus, Error> {
     match &options.what {

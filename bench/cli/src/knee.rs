@@ -4,20 +4,20 @@ pub(super) mod arguments;
 mod progress;
 mod session;
 
+use brimful_live::interrupt::Interrupt;
+use brimful_live::machine;
+use brimful_plan::cell::Cell;
+use brimful_plan::cost::Machine;
+use brimful_plan::knee::{foretold, highest, try_at};
+use brimful_plan::refusal::Refusal;
+use brimful_runner::store::RunDirectory;
+
 use self::arguments::Knee;
 use self::session::{Session, Wanted};
-use super::check;
 use super::run::{not_here, out_for};
-use super::say;
 use super::sources::{self, Source};
+use super::{check, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::Interrupt;
-use crate::live::machine;
-use crate::plan::cell::Cell;
-use crate::plan::cost::Machine;
-use crate::plan::knee::{foretold, highest, try_at};
-use crate::plan::refusal::Refusal;
-use crate::store::RunDirectory;
 
 pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
     let found = sources::find(&options.scenarios)?;

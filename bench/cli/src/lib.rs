@@ -1,16 +1,19 @@
-//! The command line: parse, dispatch, print the error and its hint. Data goes to standard output, everything else to standard error.
+//! The command line of brimful: parse, dispatch, print the error and its hint. Data goes to standard output, everything else to
+//! standard error. What a library user would miss here belongs below.
 
 mod aa;
 mod arguments;
-mod behaviour;
 mod check;
 mod compare;
 mod consent;
 mod doctor;
+pub mod error;
 mod gate;
+#[cfg(feature = "k8s")]
 mod k8s;
 mod knee;
 mod load;
+mod load_options;
 mod merge;
 mod probe;
 mod progress;
@@ -21,19 +24,20 @@ mod run;
 mod scenarios;
 mod serve;
 mod sources;
+#[cfg(feature = "vm")]
 mod vm;
 
 use std::io::{IsTerminal as _, Write as _};
 
+use brimful_judge::report::Report;
+use brimful_live::message::chain;
+use brimful_live::{process, worker};
+use brimful_report::forms::json;
+use brimful_report::text::{self, Look};
 use clap::Parser as _;
 
 use self::arguments::{Arguments, Command, Format};
 use crate::error::{Error, ExitStatus};
-use crate::judge::report::Report;
-use crate::judge::report::forms::json;
-use crate::judge::report::text::{self, Look};
-use crate::live::message::chain;
-use crate::live::{process, worker};
 
 /// Runs the command that the process was started with, and returns its exit status.
 #[must_use]

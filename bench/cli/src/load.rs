@@ -4,22 +4,22 @@ mod fleet;
 
 use std::time::Duration;
 
+use brimful_judge::report::{LoadReport, talk};
+use brimful_live::interrupt::Interrupt;
+use brimful_live::machine;
+use brimful_live::standalone::{self, AtOnce};
 use brimful_loadgen_plan::address::capacity;
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::{LoadPlan, Sources, open_at_once, shards_needed, share_of};
+use brimful_plan::cell::SourceChoice;
+use brimful_plan::consent::Intent;
+use brimful_plan::topology;
 
 use super::arguments::{Format, Load};
-use super::behaviour::Conducted;
 use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::judge::report::{LoadReport, talk};
-use crate::live::alone::{self, AtOnce};
-use crate::live::interrupt::Interrupt;
-use crate::live::machine;
-use crate::plan::cell::SourceChoice;
-use crate::plan::consent::Intent;
-use crate::plan::topology;
+use crate::load_options::Conducted;
 
 pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
     if let Some(member) = options.fleet.fleet {
@@ -37,7 +37,7 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
             say(&line(point, plan.connections));
         }
     };
-    let outcome = alone::load(&plan, options.ramp + options.hold, &mut AtOnce { interrupt: &interrupt, show })?;
+    let outcome = standalone::load(&plan, options.ramp + options.hold, &mut AtOnce { interrupt: &interrupt, show })?;
     match options.format {
         Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(&outcome).unwrap_or_default())),
         Format::Text => put(&summary(&outcome)),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use brimful_loadgen_plan::plan::{Behaviour, Comeback, Policy};
+use brimful_plan::load_options::{Manners, comes_back};
 use clap::Args;
 
 use super::arguments::{above_zero, word};
 use crate::error::Error;
-use crate::plan::manners::{Manners, comes_back};
 
 /// What is not typed is as in a scenario that does not say it.
 #[derive(Debug, Args)]

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(brimful::cli::main())
+    ExitCode::from(brimful::main())
 }

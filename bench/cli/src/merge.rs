@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::say;
 use crate::error::{Error, ExitStatus};
-use crate::judge::gather::{Part, gather};
-use crate::store::{self, RunDirectory, Saved};
+use brimful_judge::gather::{Part, gather};
+use brimful_runner::store::{self, RunDirectory, Saved};
 
 pub(super) use self::options::Options;
 

@@ -3,9 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use brimful_live::interrupt::{Interrupt, LOOK};
+use brimful_live::sys::ask_for_short_slices;
 use brimful_loadgen::probe;
 use brimful_loadgen_plan::latency::Quantile;
 use brimful_loadgen_plan::probe::{Action, Exec, Header, HttpGet, ProbePlan, Sample, Scheme, Summary};
+use brimful_plan::consent::Intent;
 use brimful_target::clock::monotonic_ns;
 use clap::Args;
 
@@ -13,9 +16,6 @@ use super::arguments::{Format, above_zero};
 use super::consent::{self, Leave};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::{Interrupt, LOOK};
-use crate::live::sys::ask_for_short_slices;
-use crate::plan::consent::Intent;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -3,23 +3,24 @@
 //! It must not hold up what it shows: events are taken in and nothing is written by whoever brings them, except for lines.
 //! `course`, `frame`, `line`, `plain` and `paint` are pure; `hand` has the terminal.
 
-mod course;
 mod frame;
 mod hand;
 mod history;
 mod line;
 mod paint;
 mod plain;
+mod state;
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::course::Course;
+use brimful_live::cell::Live;
+use brimful_plan::cell::Cell;
+
 use self::hand::Hand;
+use self::state::Course;
 use super::say;
-use crate::live::cell::Live;
-use crate::plan::cell::Cell;
 
 /// The progress of a run over its cells. It can be shared by threads that run cells side by side.
 pub(super) struct Progress {

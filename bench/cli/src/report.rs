@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use brimful_evidence::record::Record;
+use brimful_judge::report::{MissingCell, Report};
+use brimful_plan::matrix::Choice;
+use brimful_report::forms::markdown::{self, Limit};
+use brimful_report::forms::{benchstat, bmf, github_action_benchmark, hgrm, hlog, json, junit, openmetrics};
+use brimful_report::html;
+use brimful_report::text::{self, Look};
+use brimful_runner::store::{self, RunDirectory};
+
 use super::arguments::{Report as Options, ReportForm};
 use super::{page, put};
 use crate::error::{Error, ExitStatus};
-use crate::evidence::record::Record;
-use crate::judge::report::forms::markdown::{self, Limit};
-use crate::judge::report::forms::{benchstat, bmf, github_action_benchmark, hgrm, hlog, json, junit, openmetrics};
-use crate::judge::report::text::{self, Look};
-use crate::judge::report::{MissingCell, Report, html};
-use crate::plan::matrix::Choice;
-use crate::store::{self, RunDirectory};
 
 pub(super) fn report(options: &Options) -> Result<ExitStatus, Error> {
     if options.run.join("knee.json").exists() && !options.run.join("report.json").exists() {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::arguments::Format;
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::cgroup::{self, Left};
-use crate::live::journal::{self, Ended, JournalError, Places, Undo, undo};
+use brimful_live::cgroup::{self, Left};
+use brimful_live::journal::{self, Ended, JournalError, Places, Undo, undo};
 
 pub(super) use self::options::Options;
 

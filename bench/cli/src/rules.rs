@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use brimful_judge::compare::Side;
+use brimful_judge::metric::is_latency;
+use brimful_judge::report::{Report, SCHEMA_VERSION};
+use brimful_plan::gate::{Gate, Metric};
+use brimful_runner::store;
 use clap::{Args, ValueEnum};
 
 use crate::error::Error;
-use crate::judge::compare::Side;
-use crate::judge::metric::is_latency;
-use crate::judge::report::{Report, SCHEMA_VERSION};
-use crate::plan::gate::{Gate, Metric};
-use crate::store;
 
 /// The form of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

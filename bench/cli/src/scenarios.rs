@@ -1,10 +1,11 @@
 //! `brimful scenarios`: what is built in, and a file to start from.
 
+use brimful_plan::catalogue;
+use brimful_plan::scenario::Scenario;
+
 use super::arguments::{ScenarioCommand, Scenarios};
 use super::{put, sources};
 use crate::error::{Error, ExitStatus};
-use crate::plan::catalogue;
-use crate::plan::scenario::Scenario;
 
 /// A commented scenario that runs as it is.
 const TEMPLATE: &str = include_str!("template.toml");
@@ -26,8 +27,9 @@ pub(super) fn scenarios(options: &Scenarios) -> Result<ExitStatus, Error> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_plan::matrix;
+
     use super::*;
-    use crate::plan::matrix;
 
     #[test]
     fn the_template_is_a_scenario() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use brimful_live::interrupt::{Interrupt, LOOK};
+use brimful_plan::consent::{ANY, Consent, VERSION};
 use brimful_target::{Server, TargetError, limits};
 use brimful_target_plan::{TargetOutcome, TargetPlan};
 use jiff::Timestamp;
@@ -9,8 +11,6 @@ use jiff::Timestamp;
 use super::arguments::{self, Serve};
 use super::{put, say};
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::{Interrupt, LOOK};
-use crate::plan::consent::{ANY, Consent, VERSION};
 
 /// From one look at the counters to the next.
 const EVERY: Duration = Duration::from_secs(1);

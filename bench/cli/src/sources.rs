@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use brimful_plan::catalogue;
+use brimful_plan::scenario::{HostWide, Scenario};
+
 use crate::error::Error;
-use crate::plan::catalogue;
-use crate::plan::scenario::{HostWide, Scenario};
 
 /// A scenario that was named on the command line.
 #[derive(Debug)]

@@ -15,15 +15,15 @@ use self::arguments::{Accel, Run, Vm, VmCommand};
 use super::say;
 use super::sources::{self, Source};
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::Interrupt;
-use crate::live::machine;
-use crate::live::vm::{self, Accelerator, Heard, Size, VmRun, scenario_place};
-use crate::plan::catalogue;
-use crate::plan::cost::{self, Machine};
-use crate::plan::matrix;
-use crate::store::RunDirectory;
+use brimful_live::interrupt::Interrupt;
+use brimful_live::machine;
+use brimful_plan::catalogue;
+use brimful_plan::cost::{self, Machine};
+use brimful_plan::matrix;
+use brimful_runner::store::RunDirectory;
+use brimful_vm::{Accelerator, Heard, Size, VmRun, scenario_place};
 
-pub(super) use crate::live::vm::role;
+pub(super) use brimful_vm::role;
 
 /// How much longer a guest may take than its scenarios cost, by who makes its processors. Cells are mostly waiting, which costs a slow
 /// processor nothing; what is not is many times slower under TCG.
@@ -62,7 +62,7 @@ fn run(options: &Run) -> Result<ExitStatus, Error> {
         time_limit,
     };
     say(&format!("booting {} under {} …", kernel.display(), accelerator.virtual_name()));
-    let status = vm::run(&run, &interrupt, &mut |heard| match heard {
+    let status = brimful_vm::run(&run, &interrupt, &mut |heard| match heard {
         Heard::Up { kernel, after } => say(&format!("Linux {kernel} is up after {:.1} s", after.as_secs_f64())),
         // Nobody to tell where they are closed.
         Heard::Out(text) => drop(std::io::stdout().lock().write_all(text)),
@@ -85,7 +85,7 @@ fn accelerator(asked: Accel, kernel: &Path, interrupt: &Interrupt) -> Result<Acc
         Accel::Kvm => return Ok(Accelerator::Kvm),
         Accel::Auto => {}
     }
-    if vm::kvm_works(kernel, interrupt)? {
+    if brimful_vm::kvm_works(kernel, interrupt)? {
         return Ok(Accelerator::Kvm);
     }
     say("KVM does not boot this kernel here: every instruction is translated, which is slow");

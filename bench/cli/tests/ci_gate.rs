@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/ci/gate");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/ci/gate");
 
 /// Writes down how it was called, and ends as `RUN`, `GATE` and `AA` say.
 const MADE_UP: &str = r#"#!/usr/bin/env bash
@@ -159,7 +159,7 @@ fn a_dry_run_shows_and_does_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn every_input_of_the_action_reaches_the_script() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let (action, script) = (fs::read_to_string(root.join("action.yml"))?, fs::read_to_string(SCRIPT)?);
     let handed: Vec<(&str, &str)> = action
         .lines()

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use brimful::evidence::record::Record;
-use brimful::judge::report::{Report, RunInfo};
-use brimful::store::RunDirectory;
+use brimful_evidence::record::Record;
+use brimful_judge::report::{Report, RunInfo};
+use brimful_runner::store::RunDirectory;
 
 const BRIMFUL: &str = env!("CARGO_BIN_EXE_brimful");
 
@@ -30,8 +30,8 @@ const FORMS: [(&str, &str); 11] = [
 /// A run of two cells, as `brimful run` leaves it.
 fn saved(folder: &Path) {
     let records: Vec<Record> = [
-        ("backlog=128", include_str!("fixtures/records/accept-queue.json")),
-        ("nofile=1024", include_str!("fixtures/records/fd-limit.json")),
+        ("backlog=128", include_str!("../../judge/tests/fixtures/records/accept-queue.json")),
+        ("nofile=1024", include_str!("../../judge/tests/fixtures/records/fd-limit.json")),
     ]
     .into_iter()
     .map(|(id, text)| {

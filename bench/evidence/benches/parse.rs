@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 
-use brimful::evidence::counter_log::CounterLog;
-use brimful::evidence::counters::{Table, parse};
-use brimful::evidence::inet_diag::{Body, Messages};
+use brimful_evidence::counter_log::CounterLog;
+use brimful_evidence::counters::{Table, parse};
+use brimful_evidence::inet_diag::{Body, Messages};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const NETSTAT: &str = include_str!("../tests/fixtures/proc/netstat-6.18.txt");

@@ -196,11 +196,11 @@ mod tests {
 
     use super::*;
 
-    const NETSTAT_6_18: &str = include_str!("../../tests/fixtures/proc/netstat-6.18.txt");
-    const SNMP_6_18: &str = include_str!("../../tests/fixtures/proc/snmp-6.18.txt");
-    const NETSTAT_4_19: &str = include_str!("../../tests/fixtures/proc/netstat-4.19.txt");
-    const NETSTAT_5_15: &str = include_str!("../../tests/fixtures/proc/netstat-5.15.txt");
-    const SNMP_6_1: &str = include_str!("../../tests/fixtures/proc/snmp-6.1.txt");
+    const NETSTAT_6_18: &str = include_str!("../tests/fixtures/proc/netstat-6.18.txt");
+    const SNMP_6_18: &str = include_str!("../tests/fixtures/proc/snmp-6.18.txt");
+    const NETSTAT_4_19: &str = include_str!("../tests/fixtures/proc/netstat-4.19.txt");
+    const NETSTAT_5_15: &str = include_str!("../tests/fixtures/proc/netstat-5.15.txt");
+    const SNMP_6_1: &str = include_str!("../tests/fixtures/proc/snmp-6.1.txt");
 
     #[test]
     fn captured_texts_are_read_by_name() {

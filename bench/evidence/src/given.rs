@@ -1,9 +1,9 @@
 //! What the kernel gave for each knob that was asked. Pure.
 
+use brimful_plan::cell::{Cell, KnobSetting, KnobValue};
 use indexmap::IndexMap;
 
 use super::record::{Evidence, KnobReading, Role};
-use crate::plan::cell::{Cell, KnobSetting, KnobValue};
 
 /// Reads every knob of a cell back from what was observed. `sysctls` are dotted names without prefix and the values read back.
 #[must_use]

@@ -4,9 +4,8 @@
 //! that was undone. A line counts once its line break is there: whoever was killed while writing one had not yet done what it
 //! says. So the last line may be torn, and that is harmless; any other line that cannot be read is a hole.
 
+use brimful_plan::knob;
 use serde::{Deserialize, Serialize};
-
-use crate::plan::knob;
 
 /// The version of the form. A journal of another one is left alone.
 pub const VERSION: u32 = 1;

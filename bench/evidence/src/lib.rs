@@ -9,15 +9,14 @@ pub mod kube;
 pub mod nftables;
 pub mod per_cpu;
 pub mod proc;
+pub mod server_log;
 pub mod tracepoint;
-pub mod words;
 
 pub mod counter_log;
 pub mod listener_log;
 pub mod named_log;
 pub mod socket_log;
 
-pub mod fleet;
 pub mod given;
 pub mod journal;
 pub mod record;

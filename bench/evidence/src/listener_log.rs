@@ -135,7 +135,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::inet_diag::{Family, State};
+    use crate::inet_diag::{Family, State};
 
     fn listener(address: &str, inode: u32, recv_queue: u32, drops: Option<u32>) -> Entry {
         Entry {

@@ -88,11 +88,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::netlink::Frames;
+    use crate::netlink::Frames;
 
     // Captured on x86-64 in a network namespace of its own: a chain of two rules with a counter each, the first of which
     // had seen three packets.
-    const RULES: &[u8] = include_bytes!("../../tests/fixtures/netlink/nft-rules-6.18.bin");
+    const RULES: &[u8] = include_bytes!("../tests/fixtures/netlink/nft-rules-6.18.bin");
 
     fn rules(bytes: &[u8]) -> Vec<Result<Rule, NetlinkError>> {
         let frames = Frames::new(bytes).filter_map(Result::ok).filter(|frame| frame.kind == RULE);

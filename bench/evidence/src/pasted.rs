@@ -13,12 +13,13 @@ mod socket;
 
 use std::collections::{BTreeMap, HashSet};
 
+use prompt::Prompt;
+
 use super::inet_diag::{Entry, State};
 use super::proc::Limits;
 use super::snapshot::ports::PortRange;
 use super::snapshot::tally::Tally;
 use super::snapshot::{Listener, Namespace, Process, Snapshot, Symptoms, Watched, names};
-use prompt::Prompt;
 
 /// The most lines that are read.
 pub const MOST_LINES: usize = 1_000_000;

@@ -74,12 +74,12 @@ mod tests {
 
     #[test]
     fn tables_captured_on_6_18_are_read() {
-        let conntrack = table(include_str!("../../tests/fixtures/proc/nf_conntrack-6.18.txt")).unwrap();
+        let conntrack = table(include_str!("../tests/fixtures/proc/nf_conntrack-6.18.txt")).unwrap();
         assert_eq!((conntrack.len(), conntrack.get("drop")), (17, Some(&0)));
-        let arp = table(include_str!("../../tests/fixtures/proc/arp_cache-6.18.txt")).unwrap();
+        let arp = table(include_str!("../tests/fixtures/proc/arp_cache-6.18.txt")).unwrap();
         assert_eq!((arp.get("entries"), arp.get("table_fulls")), (Some(&2), Some(&0)));
         let mut softnet = Vec::new();
-        let text = include_str!("../../tests/fixtures/proc/softnet_stat-6.18.txt");
+        let text = include_str!("../tests/fixtures/proc/softnet_stat-6.18.txt");
         softnet_stat(text, |name, value| softnet.push((name, value))).unwrap();
         assert_eq!(softnet.iter().map(|(n, _)| *n).collect::<Vec<_>>(), SOFTNET_COLUMNS);
         assert!(softnet.iter().any(|(_, value)| *value > 0));

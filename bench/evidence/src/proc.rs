@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn texts_captured_on_6_18_are_read() {
-        let captured = stat(include_str!("../../tests/fixtures/proc/stat-6.18.txt"));
+        let captured = stat(include_str!("../tests/fixtures/proc/stat-6.18.txt"));
         assert_eq!(captured, Ok(Stat { state: 'R', utime_ticks: 0, stime_ticks: 0 }), "comm is `a) S (b 1`");
-        let limits = limits_nofile(include_str!("../../tests/fixtures/proc/limits-6.18.txt"));
+        let limits = limits_nofile(include_str!("../tests/fixtures/proc/limits-6.18.txt"));
         assert_eq!(limits, Ok(Limits { soft: 20_000, hard: 20_000 }));
-        assert!(schedstat(include_str!("../../tests/fixtures/proc/schedstat-6.18.txt")).unwrap().run_ns > 0);
-        assert!(statm_resident_pages(include_str!("../../tests/fixtures/proc/statm-6.18.txt")).unwrap() > 0);
+        assert!(schedstat(include_str!("../tests/fixtures/proc/schedstat-6.18.txt")).unwrap().run_ns > 0);
+        assert!(statm_resident_pages(include_str!("../tests/fixtures/proc/statm-6.18.txt")).unwrap() > 0);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn sockstat_names_every_number() {
         let mut seen = Vec::new();
-        let text = include_str!("../../tests/fixtures/proc/sockstat-6.18.txt");
+        let text = include_str!("../tests/fixtures/proc/sockstat-6.18.txt");
         sockstat(text, |protocol, name, _| seen.push(format!("{protocol}.{name}"))).unwrap();
         for name in ["sockets.used", "TCP.inuse", "TCP.orphan", "TCP.tw", "TCP.alloc", "TCP.mem", "UDP.mem"] {
             assert!(seen.iter().any(|n| n == name), "{name} in {seen:?}");
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn devices_are_read_with_both_their_drops() {
-        let text = include_str!("../../tests/fixtures/proc/net-dev-6.18.txt");
+        let text = include_str!("../tests/fixtures/proc/net-dev-6.18.txt");
         let mut seen = Vec::new();
         net_dev(text, |device, name, value| seen.push(format!("{device}.{name}={value}"))).unwrap();
         assert_eq!(seen, ["lo.rx_dropped=0", "lo.tx_dropped=0", "brimful-s.rx_dropped=3", "brimful-s.tx_dropped=0"]);

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use brimful_loadgen_plan::plan::LoadPlan;
 use brimful_loadgen_plan::probe::{ProbePlan, Sample};
+use brimful_plan::cell::{Cell, KnobValue};
+use brimful_plan::change::Turn;
+use brimful_plan::predict::Prediction;
 use brimful_target_plan::{Ready, TargetOutcome};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::series::Series;
-use super::words::Words;
-use crate::plan::cell::{Cell, KnobValue};
-use crate::plan::change::Turn;
-use crate::plan::predict::Prediction;
+use crate::server_log::Words;
 
 /// The version of [`Record`]'s form. A reader refuses a higher one.
 pub const RECORD_VERSION: u32 = 1;
 
 /// The machine and the kernel a record was made on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// `uname -r`.
@@ -50,7 +50,7 @@ impl Host {
 
 /// What a knob was asked to be, and what the kernel gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobReading {
     /// The value in the scenario.
@@ -78,7 +78,7 @@ pub struct EarlyEnd {
 
 /// Something that was turned while the cell ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Turned {
     /// What.
@@ -97,7 +97,7 @@ pub struct Turned {
 
 /// Why a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LifeEndWhy {
     /// Liveness failed as often as it may.
@@ -114,7 +114,7 @@ pub enum LifeEndWhy {
 
 /// How a life ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LifeEnd {
     /// Why.
@@ -131,7 +131,7 @@ pub struct LifeEnd {
 
 /// One life of the target: what Kubernetes calls a container. All its shards live and die together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Life {
     /// When its processes were started, in nanoseconds since the start of the cell; 0 for the first.
@@ -336,7 +336,7 @@ pub struct Evidence {
 
 /// What the cell cost beyond its own time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// From the decision to run the cell to its start instant, in milliseconds.

@@ -40,7 +40,7 @@ pub struct Snapshot {
 
 /// Something that could not be read: never taken for zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotSeen {
     /// What, `the descriptors of 12 processes of other users`.
     pub what: String,

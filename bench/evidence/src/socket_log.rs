@@ -114,7 +114,7 @@ impl SocketLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::inet_diag::Family;
+    use crate::inet_diag::Family;
 
     fn socket(state: State, local: u16, remote: u16) -> Entry {
         Entry {

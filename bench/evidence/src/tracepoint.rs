@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn only_a_format_with_a_reason_will_do() {
-        let newer = include_str!("../../tests/fixtures/proc/kfree_skb-format-6.18.txt");
+        let newer = include_str!("../tests/fixtures/proc/kfree_skb-format-6.18.txt");
         assert_eq!(drop_reasons(newer), Ok(()));
         let older: String =
             newer.lines().filter(|line| !line.contains("reason")).map(|line| format!("{line}\n")).collect();

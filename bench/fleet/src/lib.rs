@@ -1,7 +1,7 @@
 //! A fleet: one load over several machines. Index 0 gathers; the others register with it, wait at a barrier, start at an instant that
 //! all agree on, and give it their accounts.
 //!
-//! Pure: both ends are state machines that take events and instants and return what to do. `live::fleet` is their hands. Each end counts
+//! Both ends are pure state machines that take events and instants and return what to do; [`shell`] is their hands. Each end counts
 //! time by its own monotonic clock; [`clock`] says how one is read on the other.
 
 pub mod account;
@@ -9,6 +9,11 @@ pub mod clock;
 pub mod gatherer;
 pub mod member;
 pub mod wire;
+
+pub mod shell;
+
+pub mod report;
+pub mod summary;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use brimful_loadgen_plan::latency::Latency;
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::fleet::FleetPlan;
-use crate::plan::fleet::account::{Account, Fate, Gathered};
+use crate::FleetPlan;
+use crate::account::{Account, Fate, Gathered};
 
 /// The version of the document. A change of meaning is a new one.
 pub const FLEET_VERSION: u32 = 1;
@@ -161,7 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::fleet::clock::Offset;
+    use crate::clock::Offset;
 
     fn plan(members: u32, connections: u64) -> FleetPlan {
         let address = "10.0.0.1:80".parse().unwrap();

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::plan::fleet::gatherer::Own;
+use crate::gatherer::Own;
 
 pub use gather::gather;
 pub use join::join;

@@ -1,8 +1,9 @@
 //! What a fleet's document means, in words. Pure.
 
-use crate::evidence::fleet::{FleetReport, Quantiles};
-use crate::judge::words::{count, counted, time};
-use crate::plan::fleet::account::{Account, Fate};
+use brimful_judge::wording::{count, counted, time};
+
+use crate::account::{Account, Fate};
+use crate::report::{FleetReport, Quantiles};
 
 /// Lines of members, at most; those that are whole are left out first. The document has all of them.
 const MEMBERS_MOST: usize = 40;

@@ -3,16 +3,16 @@
 
 use std::hint::black_box;
 
-use brimful::evidence::record::{Record, Role};
-use brimful::judge::judge;
-use brimful::plan::matrix::expand;
-use brimful::plan::scenario::Scenario;
+use brimful_evidence::record::{Record, Role};
+use brimful_judge::judge;
 use brimful_loadgen_plan::latency::Latency;
 use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_plan::matrix::expand;
+use brimful_plan::scenario::Scenario;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SMALL: &str = include_str!("../tests/fixtures/records/accept-queue.json");
-const ORIGIN: &str = include_str!("../../scenarios/origin.toml");
+const ORIGIN: &str = include_str!("../../../scenarios/origin.toml");
 
 /// Shards at each end of the large record, and points of its timeline.
 const SHARDS: u32 = 53;

@@ -3,15 +3,15 @@
 //! Nothing is named here. What is left is told by where the probe stopped: before it was connected, the loss lies outside the
 //! listener's queues; after it, in the program.
 
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::expect::CauseName;
 
 use super::spans::known;
 use super::syn_sent;
 use super::verdict::Undecided;
 use super::view::View;
-use super::words::count;
-use crate::evidence::series::Series;
-use crate::plan::expect::CauseName;
+use crate::wording::count;
 
 /// What an undetermined verdict leaves open, by the commonest end of the failed probes.
 pub(crate) fn left_open(view: &View<'_>) -> Option<Undecided> {

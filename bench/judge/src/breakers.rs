@@ -1,15 +1,15 @@
 //! Which value of which knob breaks a restart loop: cells that differ in that knob alone, of which one settles and another does not. Pure.
 
+use brimful_evidence::record::KnobReading;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::report::CellReport;
-use super::words::{counted, listed};
-use crate::evidence::record::KnobReading;
+use crate::wording::{counted, listed};
 
 /// A value that breaks the loop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Breaker {
     /// The knob's full dotted name.
@@ -67,7 +67,7 @@ fn others(knob: &str, knobs: &IndexMap<String, KnobReading>) -> Vec<String> {
 }
 
 /// The line of a report.
-pub(crate) fn line(breaker: &Breaker) -> String {
+pub fn line(breaker: &Breaker) -> String {
     let Breaker { knob, value, instead_of, breaks, of } = breaker;
     let share = if of > &1 { format!(", in {breaks} of {}", counted(*of, "combination")) } else { String::new() };
     format!("{knob} = {value} breaks the loop{share}; with {} it goes on", listed(instead_of))

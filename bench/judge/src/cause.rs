@@ -6,7 +6,7 @@
 //! A row is shown only when it explains **more than half** of the failed probes, each probe on its own evidence at its
 //! own time: a full table at another time is no cause. More than half, so that two rows cannot both claim a cell.
 
-pub(in crate::judge) mod accept_queue;
+pub(crate) mod accept_queue;
 mod acceptor_stalled;
 mod acceptor_throttled;
 mod app_connection_cap;
@@ -46,11 +46,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cure::Cure;
 use super::view::View;
-use crate::plan::expect::{CauseName, Why};
+use brimful_plan::expect::{CauseName, Why};
 
 /// One line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProofLine {
     /// Where it was read, as `report.json` names the series: `server.TcpExt.ListenOverflows`, `target.0.descriptors`.

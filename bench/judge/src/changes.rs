@@ -4,20 +4,20 @@
 //! Looked at is only whether the check is well or failing: two results in a row say which. A change whose check was neither
 //! before it, or that left it as it was, is not said to have done anything.
 
+use brimful_evidence::record::{Record, Turned};
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::change::Turn;
+use brimful_plan::expect::Took;
 use serde::{Deserialize, Serialize};
 
-use super::words::{listed, time};
-use crate::evidence::record::{Record, Turned};
-use crate::plan::change::Turn;
-use crate::plan::expect::Took;
+use crate::wording::{listed, time};
 
 /// Results in a row that say whether the check is well: one alone may be chance.
 const ROW: usize = 2;
 
 /// What a change came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Effect {
     /// What was turned, several things where they were turned together: `ulimit.nofile = 20000`.
@@ -181,19 +181,19 @@ fn words(effect: &Effect, before: bool, listened: bool) -> String {
 }
 
 /// The line of a report: what was turned, and what it came to.
-pub(crate) fn line(effect: &Effect) -> String {
+pub fn line(effect: &Effect) -> String {
     let given = if effect.given.is_empty() { String::new() } else { format!(" (given: {})", effect.given.join("; ")) };
     format!("{} at {}{given}: {}", listed(&effect.turned), time(effect.at_ns), effect.words)
 }
 
 #[cfg(test)]
 mod tests {
+    use brimful_evidence::record::Life;
     use brimful_loadgen_plan::probe::Outcome;
+    use brimful_plan::cell::KnobValue;
+    use brimful_testing::healthy;
 
     use super::*;
-    use crate::evidence::record::Life;
-    use crate::judge::support::healthy;
-    use crate::plan::cell::KnobValue;
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -3,27 +3,24 @@
 //! A side is a run, or one arm of a run. What may be concluded is decided in `decide`, from the statistics of `stats` and the
 //! tolerances of a gate; how it is shown, in `text` and `markdown`. A comparison never says why the sides differ.
 
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_plan::gate::Metric;
 use serde::{Deserialize, Serialize};
 
 use super::metric::Value;
 use super::report::ScenarioName;
-use crate::plan::expect::{CauseName, CellOutcome};
-use crate::plan::gate::Metric;
 
 mod build;
 mod caveat;
-mod decide;
-pub mod markdown;
+pub mod decide;
 mod refused;
 mod side;
-pub mod text;
-pub(crate) mod words;
 
 pub use build::compare;
 pub use caveat::Caveat;
 pub(crate) use decide::scale;
 pub use refused::Refused;
-pub(crate) use side::Chosen;
+pub use side::Chosen;
 pub use side::Side;
 
 /// The version of the form of a saved [`Comparison`]. A reader refuses a higher one.
@@ -255,8 +252,3 @@ impl CellComparison {
         self.base != self.head
     }
 }
-
-#[cfg(test)]
-pub(crate) mod made_up;
-#[cfg(test)]
-mod tests;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use brimful_plan::expect::{CauseName, CellOutcome, Expectation};
+
 use super::report::Report;
-use crate::plan::expect::{CauseName, CellOutcome, Expectation};
 
 /// The cause of a cell; `None` for a healthy one.
 pub type Named = Option<CauseName>;

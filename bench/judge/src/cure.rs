@@ -1,11 +1,11 @@
 //! What to change, to which value, when it takes effect, and the text to paste. Pure.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
 use serde::{Deserialize, Serialize};
 
 use super::view::View;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
 
 pub(crate) mod acceptor;
 pub(crate) mod backlog;
@@ -31,7 +31,7 @@ pub fn felt(takes_effect: TakesEffect) -> &'static str {
 
 /// Where a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PlaceKind {
     /// A running process, from a shell.
@@ -68,7 +68,7 @@ impl PlaceKind {
 
 /// What to know before doing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Note {
     /// Kubernetes lists the sysctl as safe.
@@ -113,7 +113,7 @@ impl Note {
 
 /// One place in which a cure can be written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// What kind of place.
@@ -132,7 +132,7 @@ impl Place {
 
 /// A knob and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     /// The knob's full dotted name.
@@ -143,7 +143,7 @@ pub struct Setting {
 
 /// What cures a cause, computed from what was seen; it is a proposal until a cell with it was run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cure {
     /// The knob's full dotted name, as in scenario files; for a defect of the program, the target setting that stands for it.

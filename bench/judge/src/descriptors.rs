@@ -1,17 +1,18 @@
 //! A process's descriptors against its limit over time. Pure.
 
+use brimful_evidence::record::ProcessEvidence;
+use brimful_evidence::series::Series;
+
 use super::spans::{Span, fullest, interval_ns, known, spans_where};
-use crate::evidence::record::ProcessEvidence;
-use crate::evidence::series::Series;
 
 /// The descriptors of one target process.
-pub(crate) struct Descriptors<'a> {
+pub struct Descriptors<'a> {
     /// Which process.
     pub(crate) process: &'a ProcessEvidence,
     /// Open descriptors.
-    pub(crate) open: &'a Series,
+    pub open: &'a Series,
     /// `RLIMIT_NOFILE`, soft.
-    pub(crate) soft: &'a Series,
+    pub soft: &'a Series,
     /// Mean time between two readings, in nanoseconds.
     pub(crate) interval_ns: u64,
     /// When there was no room for one more connection. The limit is on the descriptor *number*, and the kernel hands out
@@ -46,7 +47,7 @@ impl<'a> Descriptors<'a> {
     }
 
     /// The name of its series in a report.
-    pub(crate) fn series_name(&self) -> String {
+    pub fn series_name(&self) -> String {
         format!("target.{}.descriptors", self.process.place())
     }
 
@@ -58,8 +59,9 @@ impl<'a> Descriptors<'a> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_evidence::record::Role;
+
     use super::*;
-    use crate::evidence::record::Role;
 
     fn process(open: &[(u64, u64)], soft: &[(u64, u64)]) -> ProcessEvidence {
         let series = |points: &[(u64, u64)]| {

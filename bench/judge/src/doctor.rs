@@ -9,21 +9,13 @@ mod bounds;
 mod case;
 mod cures;
 mod descriptors;
-mod diagnosis;
+pub mod diagnosis;
 mod path;
 mod queue;
 mod rows;
 mod syn;
-mod tables;
-pub mod text;
+pub mod tables;
 mod traps;
-
-#[cfg(test)]
-mod support;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod ticket_tests;
 
 pub use diagnosis::{
     Advice, Bound, Diagnosis, Found, Host, ListenerRow, NamespaceRow, PortsRow, ProcessRow, SCHEMA_VERSION, Subject,
@@ -32,9 +24,9 @@ pub use diagnosis::{
 
 use super::cause;
 use super::verdict::{RuledOut, Undecided};
-use super::words::{counted, time};
-use crate::evidence::pasted::Ticket;
-use crate::evidence::snapshot::{Snapshot, Symptoms};
+use crate::wording::{counted, time};
+use brimful_evidence::pasted::Ticket;
+use brimful_evidence::snapshot::{Snapshot, Symptoms};
 use case::Case;
 use rows::{Answer, ROWS};
 
@@ -115,7 +107,7 @@ fn headline(case: &Case<'_>, causes: &[Found]) -> String {
 }
 
 /// What a cause is, to be read after "because".
-fn words_of(name: crate::plan::expect::CauseName) -> String {
+fn words_of(name: brimful_plan::expect::CauseName) -> String {
     cause::words(name)
         .replace("the target", "the process")
         .replace("the probe's", "a health check's")

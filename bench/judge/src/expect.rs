@@ -1,12 +1,12 @@
 //! Whether a run found what its scenario holds to be true. Pure.
 
+use brimful_evidence::record::KnobReading;
+use brimful_plan::expect::{CauseName, CellOutcome, Expectation};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::report::{CellReport, Report};
-use super::words::listed;
-use crate::evidence::record::KnobReading;
-use crate::plan::expect::{CauseName, CellOutcome, Expectation};
-use indexmap::IndexMap;
+use crate::wording::listed;
 
 /// One thing that was expected and not found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,15 +3,13 @@
 //! A gate has the last word of a pull request, so nothing here passes for want of something: too few blocks are a refusal, a
 //! missing cell fails, a value that cannot be known is inconclusive, and a baseline that tells equals apart is not used.
 
+use brimful_plan::gate::Gate;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{Answer, Comparison, Question, Refused, Side, compare};
 use super::report::Report;
-use crate::plan::gate::Gate;
 
 mod ceiling;
-pub mod markdown;
-pub mod text;
 
 pub use ceiling::CeilingAnswer;
 
@@ -100,6 +98,3 @@ fn whole(head: &Side<'_>, rules: &Gate, held: ceiling::Held, comparison: Option<
         comparison,
     }
 }
-
-#[cfg(test)]
-mod tests;

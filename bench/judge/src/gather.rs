@@ -2,12 +2,12 @@
 //!
 //! A block stays a block: what was run together keeps a number together, so that pairs made within a block are pairs of one run.
 
+use brimful_evidence::record::{Host, Record};
+use brimful_plan::cell::{Cell, KnobSetting};
 use indexmap::{IndexMap, IndexSet};
 
 use super::report::{MissingCell, Report, RunInfo};
-use super::words::listed;
-use crate::evidence::record::{Host, Record};
-use crate::plan::cell::{Cell, KnobSetting};
+use crate::wording::listed;
 
 /// A run that was saved.
 #[derive(Clone, Debug)]
@@ -244,9 +244,10 @@ fn never_run(parts: &[Part], planned: &[Cell], blocks: u32) -> Vec<MissingCell> 
 
 #[cfg(test)]
 mod tests {
+    use brimful_plan::arm::Arm;
+    use brimful_testing::*;
+
     use super::*;
-    use crate::judge::support::*;
-    use crate::plan::arm::Arm;
 
     fn info(blocks: u32) -> RunInfo {
         RunInfo {

@@ -3,33 +3,24 @@
 
 use std::time::Duration;
 
+use brimful_evidence::record::{Host, KnobReading, Record};
 use brimful_loadgen_plan::plan::Behaviour;
+use brimful_plan::cell::Cell;
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_plan::knee::{Answer, Foretold, Hint, Knee, Within};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::report::{ScenarioName, Tool};
 use super::verdict::Verdict;
-use super::words::{count, nanos};
-use crate::evidence::record::{Host, KnobReading, Record};
-use crate::plan::cell::Cell;
-use crate::plan::expect::{CauseName, CellOutcome};
-use crate::plan::knee::{Answer, Foretold, Hint, Knee, Within};
-
-pub mod markdown;
-mod notes;
-mod strip;
-pub mod svg;
-pub mod text;
-
-#[cfg(test)]
-mod tests;
+use crate::wording::{count, nanos};
 
 /// The version of the form of `knee.json`. A reader refuses a higher one.
 pub const KNEE_VERSION: u32 = 1;
 
 /// The knees of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KneeReport {
     /// [`KNEE_VERSION`] at the time of writing.
@@ -59,7 +50,7 @@ impl KneeReport {
 
 /// What the load of a cell is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Connections there at the same time.
@@ -70,7 +61,7 @@ pub enum Unit {
 
 /// The knee of one cell. Every load is a number of connections, whatever the unit in which it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellKnee {
     /// The cell's id.
@@ -101,7 +92,7 @@ pub struct CellKnee {
 
 /// The verdict on the first load beyond a knee.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Break {
     /// Connections.
@@ -112,7 +103,7 @@ pub struct Break {
 
 /// One try.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tried {
     /// Connections.
@@ -204,12 +195,6 @@ impl CellKnee {
         self.tries.iter().any(|tried| tried.answer != Answer::Void)
     }
 
-    /// The answer as one would say it.
-    #[must_use]
-    pub fn in_short(&self) -> String {
-        notes::sentence(self)
-    }
-
     /// A load as people say it: `1,010`, `400/s`.
     #[must_use]
     pub fn load(&self, connections: u64) -> String {
@@ -230,7 +215,7 @@ impl CellKnee {
     }
 
     /// Where a load lies on the axis of its unit.
-    pub(crate) fn place(&self, connections: u64) -> f64 {
+    pub fn place(&self, connections: u64) -> f64 {
         match self.unit {
             Unit::Connections => connections as f64,
             Unit::PerSecond => self.per_second(connections),
@@ -243,7 +228,7 @@ impl CellKnee {
 }
 
 /// A rate to a whole number where that is three digits or more, else to a tenth.
-fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     if per_second >= 100.0 { count(per_second.round() as u64) } else { format!("{per_second:.1}").replace(".0", "") }
 }
 

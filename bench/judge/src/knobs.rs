@@ -3,17 +3,17 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
+use brimful_evidence::record::KnobReading;
+use brimful_plan::arm::ARM;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_plan::gate::Metric;
+use brimful_plan::knob::{Scope, lookup, parse_nofile, parse_time};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::numbers::Numbers;
-use super::words::{counted, listed};
-use crate::evidence::record::KnobReading;
-use crate::plan::arm::ARM;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome};
-use crate::plan::gate::Metric;
-use crate::plan::knob::{Scope, lookup, parse_nofile, parse_time};
+use crate::wording::{counted, listed};
 
 mod metrics;
 
@@ -41,7 +41,7 @@ pub(crate) type Setting<'a> = (&'a str, &'a KnobValue);
 
 /// Whether one knob made a difference, over all pairs of cells that differ in nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobEffect {
     /// The knob's full dotted name.
@@ -66,7 +66,7 @@ pub struct KnobEffect {
 
 /// Two cells that differ in one knob and in their verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The cell with the smaller value, or the earlier one where values have no size.
@@ -85,7 +85,7 @@ pub struct Change {
 
 /// A knob turned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KnobChange {
     /// The knob's full dotted name.
@@ -98,7 +98,7 @@ pub struct KnobChange {
 
 /// The fewest knob changes that lead from a cell that fails to a healthy one of the same run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SmallestCure {
     /// The cell that is failing or degraded.
@@ -109,7 +109,7 @@ pub struct SmallestCure {
 
 /// One set of changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CureByKnobs {
     /// What to change.

@@ -6,13 +6,12 @@
 //! one run of several, `compare` sets two reports side by side by the tests of `stats`, and `gate` says whether that is good enough.
 //! `knee` says what the tries of a search came to, and `doctor` what two looks at a live host do.
 
-mod descriptors;
-mod page;
-mod queue;
-mod spans;
+pub mod descriptors;
+pub mod queue;
+pub mod spans;
 mod syn_sent;
-mod view;
-pub(crate) mod words;
+pub mod view;
+pub mod wording;
 
 pub mod cause;
 pub mod cure;
@@ -20,10 +19,10 @@ pub mod cure;
 mod beyond;
 pub mod breakers;
 pub mod changes;
-pub mod foretold;
-mod notes;
+pub mod notes;
+pub mod predicted;
 pub mod restarts;
-mod said;
+mod server_log;
 pub mod verdict;
 
 mod numbers;
@@ -34,9 +33,6 @@ pub mod knee;
 pub mod knobs;
 pub mod report;
 pub mod tuning;
-
-pub mod fleet;
-pub mod pod_restarts;
 
 pub mod gather;
 pub mod stats;
@@ -50,24 +46,6 @@ pub mod gate;
 pub mod doctor;
 
 #[cfg(test)]
-mod advice_tests;
-#[cfg(test)]
-mod catalogue_tests;
-#[cfg(test)]
-mod change_tests;
-#[cfg(test)]
-mod command_tests;
-#[cfg(test)]
-mod exec_tests;
-#[cfg(test)]
-mod fault_tests;
-#[cfg(test)]
-mod report_tests;
-#[cfg(test)]
-mod support;
-#[cfg(test)]
-mod verdict_property_tests;
-#[cfg(test)]
-mod verdict_tests;
+mod tests;
 
 pub use verdict::{Verdict, judge, worth_repeating};

@@ -1,15 +1,15 @@
 //! What a reader should know besides outcome and cause: knobs that did not take, partial evidence, near misses. Pure.
 
+use brimful_evidence::record::Record;
 use brimful_loadgen_plan::probe::Action;
+use brimful_plan::expect::CellOutcome;
 
 use super::cause::cookies_sent;
 use super::view::View;
-use super::words::{count, counted};
-use crate::evidence::record::Record;
-use crate::plan::expect::CellOutcome;
+use crate::wording::{count, counted};
 
 /// What a reader of a matrix over `tcp_max_syn_backlog` should know (`tcp_conn_request` looks at it only with cookies off).
-pub(crate) const NOT_READ_WITH_COOKIES: &str = "tcp_max_syn_backlog is not read while cookies are on";
+pub const NOT_READ_WITH_COOKIES: &str = "tcp_max_syn_backlog is not read while cookies are on";
 
 /// The notes on one record, most telling first.
 pub(crate) fn notes(view: &View<'_>, outcome: CellOutcome) -> Vec<String> {

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use brimful_plan::gate::Metric;
+
 use super::compare::{Scale, scale};
 use super::metric::{self, Value};
 use super::report::{LoadReport, ProbeReport};
-use crate::plan::gate::Metric;
 
 /// Two latencies are alike where they are apart by less than this part of the probe's time-out: on a machine that is busy with its
 /// own load, healthy cells show up to 16 ms at the 99th percentile of a second's budget, and the next time another number.

@@ -1,13 +1,13 @@
 //! What was predicted before the cell ran, beside what was measured. Pure.
 
+use brimful_evidence::record::Record;
+use brimful_evidence::series::Series;
+use brimful_plan::predict::{Limit, LimitKind};
 use serde::{Deserialize, Serialize};
 
 use super::spans::{interval_ns, known};
 use super::view::View;
-use super::words::count;
-use crate::evidence::record::Record;
-use crate::evidence::series::Series;
-use crate::plan::predict::{Limit, LimitKind};
+use crate::wording::count;
 
 /// A prediction may be this fraction off before it is called wrong: connections of the probe, and the pace's own rounding.
 const SLACK_ONE_IN: u64 = 50;
@@ -16,7 +16,7 @@ const SLACK_LEAST: u64 = 16;
 
 /// The limit that a cell was to meet first, and where it did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Foretold {
     /// What was predicted, by closed form from the knobs.
@@ -102,14 +102,14 @@ fn begun_by(record: &Record, at_ns: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use brimful_loadgen_plan::outcome::LoadPoint;
+    use brimful_plan::predict::Prediction;
+    use brimful_testing;
 
-    use super::super::support;
     use super::*;
-    use crate::plan::predict::Prediction;
 
     /// A record out of descriptors, predicted to be so at this many connections.
     fn predicted(at_connections: u64) -> Record {
-        let mut record = support::fd_limit();
+        let mut record = brimful_testing::fd_limit();
         let limit = Limit { kind: LimitKind::Descriptors, at_connections, formula: "1,024 less 13".to_owned() };
         record.prediction = Some(Prediction { binding: Some(limit.clone()), all: vec![limit] });
         let total = record.load.outcome.attempted;

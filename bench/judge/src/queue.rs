@@ -1,8 +1,9 @@
 //! A listener's accept queue over time: when it was full, and when it was drained again. Pure.
 
+use brimful_evidence::record::ListenerEvidence;
+use brimful_evidence::series::Series;
+
 use super::spans::{Span, fullest, interval_ns, known, max_between, min_between, spans_where};
-use crate::evidence::record::ListenerEvidence;
-use crate::evidence::series::Series;
 
 /// A queue counts as drained at a tenth of its limit: what waits then is what came since the last `accept`, not a remainder.
 const DRAINED_FRACTION: u64 = 10;
@@ -11,15 +12,15 @@ const DRAINED_FRACTION: u64 = 10;
 const DRAINED_AT_MOST: u64 = 32;
 
 /// The accept queue the probe has to pass.
-pub(crate) struct Queue<'a> {
+pub struct Queue<'a> {
     /// Its address and port, as the evidence names it.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Connections waiting (`Recv-Q`).
-    pub(crate) recv_q: &'a Series,
+    pub recv_q: &'a Series,
     /// The limit in force (`Send-Q`).
-    pub(crate) limit: &'a Series,
+    pub limit: &'a Series,
     /// Drops of any kind at this listener; `None` where they could not be read.
-    pub(crate) drops: Option<&'a Series>,
+    pub drops: Option<&'a Series>,
     /// Mean time between two readings, in nanoseconds.
     pub(crate) interval_ns: u64,
     /// When it was seen full: `Recv-Q > Send-Q`, that is limit + 1 (`sk_acceptq_is_full`, include/net/sock.h).

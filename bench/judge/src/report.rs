@@ -2,34 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use brimful_evidence::record::{Cost, Host, KnobReading};
+use brimful_plan::arm::Arm;
+use brimful_plan::expect::CellOutcome;
+use brimful_plan::gate::Gate;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::breakers::Breaker;
-use super::foretold::Foretold;
 use super::knobs::{KnobEffect, SmallestCure};
 use super::tuning::{Ranked, Tuning};
 use super::verdict::Verdict;
-use crate::evidence::record::{Cost, Host, KnobReading};
-use crate::plan::arm::Arm;
-use crate::plan::expect::CellOutcome;
-use crate::plan::gate::Gate;
+use crate::predicted::Foretold;
 
 mod advice;
-mod build;
+pub mod build;
 mod evidence;
-pub mod forms;
 mod headline;
-pub mod html;
 mod merge;
-mod rows;
-#[cfg(test)]
-mod schema_tests;
 mod stats;
-mod table;
-pub(crate) mod talk;
-pub mod text;
-mod told;
+pub mod talk;
 
 pub use stats::{At, ErrorCount, Lag, LatencySummary, LoadReport, ProbeReport, Quantiles};
 pub use talk::{HeartbeatReport, ReconnectReport};
@@ -64,7 +56,7 @@ pub struct RunInfo {
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// The version of this form; a reader refuses a higher one than it knows.
@@ -116,7 +108,7 @@ pub struct Report {
 
 /// What wrote a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// `brimful`.
@@ -127,7 +119,7 @@ pub struct Tool {
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioName {
     /// The scenario's name.
@@ -141,7 +133,7 @@ pub struct ScenarioName {
 /// The probes are merged over the blocks that are not void. Load, evidence and cost are those of one block, so that they belong together:
 /// the first with the cell's outcome (`told_by_block`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CellReport {
     /// The cell's id.
@@ -171,7 +163,7 @@ pub struct CellReport {
 
 /// One block of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockReport {
     /// Counts from 0.
@@ -195,7 +187,7 @@ pub struct BlockReport {
 
 /// The first, the last and the largest value of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeriesSummary {
     /// The first reading.
@@ -208,7 +200,7 @@ pub struct SeriesSummary {
 
 /// A cell that was planned and has no record for some of its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MissingCell {
     /// The cell's id.

@@ -1,11 +1,11 @@
 //! The restart loop of a cell: how often the kubelet restarted the target, when first, and whether it came to rest. Pure.
 
+use brimful_evidence::record::{Life, LifeEndWhy, Record};
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::kubelet::{BACK_OFF, BACK_OFF_CAP, BackOff};
 use serde::{Deserialize, Serialize};
 
-use super::words::{counted, listed, short_time, time};
-use crate::evidence::record::{Life, LifeEndWhy, Record};
-use crate::plan::kubelet::{BACK_OFF, BACK_OFF_CAP, BackOff};
+use crate::wording::{counted, listed, short_time, time};
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -16,7 +16,7 @@ const MOST: u64 = 100_000;
 
 /// What the kubelet's restarts came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
     /// How often the kubelet started the target again.
@@ -39,7 +39,7 @@ pub struct Restarts {
 
 /// One life of the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LifeReport {
     /// From the end of the one before to the start of this one, in nanoseconds; 0 for the first.
@@ -167,7 +167,7 @@ fn time_line(record: &Record) -> String {
 }
 
 /// The lines of a report: what came of it, and the picture.
-pub(crate) fn lines(restarts: &Restarts) -> Vec<String> {
+pub fn lines(restarts: &Restarts) -> Vec<String> {
     let Restarts { restarts: number, first_at_ns, per_hour, settles, because, lives, time_line } = restarts;
     let first = first_at_ns.map(|ns| format!(", the first after {}", time(ns))).unwrap_or_default();
     let hour = match (per_hour, settles) {
@@ -193,13 +193,13 @@ pub(crate) fn lines(restarts: &Restarts) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
+    use brimful_evidence::record::LifeEnd;
     use brimful_loadgen_plan::probe::Outcome;
+    use brimful_plan::kubelet::Restart;
+    use brimful_testing::healthy;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::record::LifeEnd;
-    use crate::judge::support::healthy;
-    use crate::plan::kubelet::Restart;
 
     /// Lives in seconds: when each listened, and when and why it ended. The check is well but for the last second of each that was killed.
     fn record(lives: &[(u64, Option<u64>)], end: u64) -> Record {

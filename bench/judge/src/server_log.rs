@@ -1,10 +1,11 @@
 //! What a command said of its own plight: a witness, never a proof. It stands beside what the kernel shows, and shows nothing by itself. Pure.
 
+use brimful_evidence::server_log::Message;
+use brimful_plan::expect::CauseName;
+
 use super::cause::ProofLine;
 use super::view::View;
-use super::words::{counted, time};
-use crate::evidence::words::Message;
-use crate::plan::expect::CauseName;
+use crate::wording::{counted, time};
 
 /// The most messages quoted for one cell.
 const QUOTED_MOST: usize = 3;

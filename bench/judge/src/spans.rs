@@ -1,6 +1,6 @@
 //! Stretches of time in sampled series. Pure.
 
-use crate::evidence::series::Series;
+use brimful_evidence::series::Series;
 
 /// A quantity where it came nearest to its limit, as `1024 of 1024`; the limit may have been another one at another time.
 pub(crate) fn fullest(quantity: &Series, limit: &Series) -> String {
@@ -56,7 +56,7 @@ pub(crate) fn spans_where(series: &[&Series], end_ns: u64, holds: impl Fn(u64) -
 }
 
 /// The series if it was ever read: absent is not zero.
-pub(crate) fn known(series: &Series) -> Option<&Series> {
+pub fn known(series: &Series) -> Option<&Series> {
     (series.reads > 0).then_some(series)
 }
 

@@ -3,10 +3,11 @@
 //! A queue belongs to one listener. SYNs that stay unanswered at several listeners at once, of which at least one has room,
 //! point to something that all of them share: connection tracking, a packet filter, a processor's backlog.
 
+use brimful_evidence::series::Series;
+
 use super::spans::{interval_ns, known, max_between};
 use super::view::{View, address_of, sockets};
-use super::words::listed;
-use crate::evidence::series::Series;
+use crate::wording::listed;
 
 /// The place of every port that is none of the target's, in the evidence.
 const OTHER: &str = "other";

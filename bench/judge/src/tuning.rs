@@ -20,7 +20,7 @@ pub(crate) use select::Cure;
 
 /// The tuning to take: of the best ones of a run the cheapest, with what to paste.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
     /// The cell with it; with arms or several loads the first of them.

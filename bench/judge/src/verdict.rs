@@ -1,6 +1,8 @@
 //! What a record means: outcome, cause, what is ruled out, what is left open, and the cure. Pure.
 
+use brimful_evidence::record::Record;
 use brimful_loadgen_plan::probe::{Action, Summary};
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Finding, ProofLine, Row, TABLE, may_pass, shortfalls};
@@ -8,14 +10,13 @@ use super::changes::{self, Effect};
 use super::cure::Cure;
 use super::restarts::{self, Restarts};
 use super::view::View;
-use super::words::{count, outcome_name};
-use super::{beyond, notes, said};
-use crate::evidence::record::Record;
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use super::{beyond, notes};
+use crate::server_log;
+use crate::wording::{count, outcome_name};
 
 /// A cause that the evidence excludes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuledOut {
     /// Which.
@@ -26,7 +27,7 @@ pub struct RuledOut {
 
 /// A cause that could be neither shown nor excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Undecided {
     /// Which; `undetermined` for what has no name in the table.
@@ -39,7 +40,7 @@ pub struct Undecided {
 
 /// What a record means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// What became of the cell.
@@ -146,7 +147,7 @@ fn explain(verdict: &mut Verdict, view: &View<'_>, findings: Vec<(&Row, Finding)
                 verdict.cause = Some(row.name);
                 verdict.why = why;
                 verdict.proof.extend(proof);
-                verdict.proof.extend(said::about(view, row.name));
+                verdict.proof.extend(server_log::about(view, row.name));
                 verdict.cure = (row.cure)(view, why);
             }
             Finding::Shown { .. } => verdict.undecided.push(Undecided {

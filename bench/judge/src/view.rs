@@ -4,40 +4,40 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
+use brimful_evidence::record::{
+    EarlyEnd, Life, ListenerEvidence, NamespaceEvidence, ProcessEvidence, Record, Role, Turned,
+};
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::change::Turn;
 
 use super::descriptors::Descriptors;
 use super::queue::Queue;
 use super::spans::{interval_ns, known};
-use super::words::nanos;
-use crate::evidence::record::{
-    EarlyEnd, Life, ListenerEvidence, NamespaceEvidence, ProcessEvidence, Record, Role, Turned,
-};
-use crate::evidence::series::Series;
-use crate::plan::cell::KnobValue;
-use crate::plan::change::Turn;
+use crate::wording::nanos;
 
 /// A record and what follows from it.
-pub(crate) struct View<'a> {
+pub struct View<'a> {
     /// The record itself.
-    pub(crate) record: &'a Record,
+    pub record: &'a Record,
     /// The end of what was watched, in nanoseconds since the start of the cell.
-    pub(crate) end_ns: u64,
+    pub end_ns: u64,
     /// The probe's time-out, in nanoseconds.
-    pub(crate) timeout_ns: u64,
+    pub timeout_ns: u64,
     /// The probes that did not pass, in order.
     pub(crate) failed: Vec<&'a Sample>,
     /// The accept queue the probe has to pass; `None` where it was not read.
-    pub(crate) queue: Option<Queue<'a>>,
+    pub queue: Option<Queue<'a>>,
     /// The processes that serve the probe, as far as their descriptors were read: of a command's, first the one that opened the most.
-    pub(crate) targets: Vec<Descriptors<'a>>,
+    pub targets: Vec<Descriptors<'a>>,
     /// Which target process serves the probe.
     pub(crate) shard: u32,
 }
 
 impl<'a> View<'a> {
     /// Looks at a record.
-    pub(crate) fn of(record: &'a Record) -> Self {
+    pub fn of(record: &'a Record) -> Self {
         let last_probe = record.probe.samples.iter().map(|s| s.ended_ns).max().unwrap_or(0);
         let end_ns = record.duration_ns.max(last_probe);
         let shard = serving_shard(record);
@@ -98,7 +98,7 @@ impl<'a> View<'a> {
     }
 
     /// The sockets of the server's namespace in a state at the probed port, if they were counted.
-    pub(crate) fn at_the_probed_port(&self, state: &str) -> Option<&'a Series> {
+    pub fn at_the_probed_port(&self, state: &str) -> Option<&'a Series> {
         sockets(&self.record.evidence.server, state, &self.record.probe.plan.address.port().to_string())
     }
 
@@ -300,19 +300,20 @@ fn as_number(value: &KnobValue) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_testing;
+
     use super::*;
-    use crate::judge::support;
 
     #[test]
     fn an_absent_counter_is_not_zero() {
-        let record = support::without_counters(support::healthy(), &["TcpExt.TCPReqQFullDrop"]);
+        let record = brimful_testing::without_counters(brimful_testing::healthy(), &["TcpExt.TCPReqQFullDrop"]);
         let view = View::of(&record);
         assert_eq!((view.grew("TcpExt.TCPReqQFullDrop"), view.grew("TcpExt.ListenDrops")), (None, Some(0)));
     }
 
     #[test]
     fn a_counter_that_ran_backwards_is_unknown() {
-        let mut record = support::healthy();
+        let mut record = brimful_testing::healthy();
         record
             .evidence
             .server
@@ -323,18 +324,18 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_address_is_found_by_port() {
-        let mut record = support::healthy();
-        let listener = record.evidence.server.listeners.remove(support::ADDRESS).unwrap();
+        let mut record = brimful_testing::healthy();
+        let listener = record.evidence.server.listeners.remove(brimful_testing::ADDRESS).unwrap();
         record.evidence.server.listeners.insert("[::]:23380".into(), listener);
         assert_eq!(View::of(&record).queue.unwrap().name, "[::]:23380");
     }
 
     #[test]
     fn of_several_sockets_at_one_address_the_fullest_is_looked_at() {
-        let mut record = support::healthy();
+        let mut record = brimful_testing::healthy();
         let second =
             ListenerEvidence { recv_q: Series::starting(0, 99), limit: Series::starting(0, 98), ..Default::default() };
-        record.evidence.server.listeners.insert(format!("{}#2", support::ADDRESS), second);
+        record.evidence.server.listeners.insert(format!("{}#2", brimful_testing::ADDRESS), second);
         assert_eq!(View::of(&record).queue.unwrap().name, "127.0.0.1:23380#2");
     }
 
@@ -349,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_enters_and_does_not_wait_was_taken() {
-        let record = support::healthy();
+        let record = brimful_testing::healthy();
         let view = View::of(&record);
         let taken = view.taken_between(0, 11_000_000_000).unwrap();
         assert!((11_900..=12_020).contains(&taken), "{taken}");

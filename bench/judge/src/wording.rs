@@ -6,7 +6,7 @@ use brimful_loadgen_plan::outcome::Phase;
 use brimful_loadgen_plan::probe::Outcome;
 
 /// A count with a comma between thousands: `12,000`.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -19,12 +19,12 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// A count with its noun, in the singular or with an `s`: `1 cell`, `4 cells`.
-pub(crate) fn counted(n: u64, noun: &str) -> String {
+pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// A time in nanoseconds, to about two digits, in the unit that fits: `0.4 ms`, `12 ms`, `1.2 s`.
-pub(crate) fn time(ns: u64) -> String {
+pub fn time(ns: u64) -> String {
     let ms = ns as f64 / 1e6;
     match ns {
         0..=9_999_999 => format!("{} ms", trimmed(ms)),
@@ -34,12 +34,12 @@ pub(crate) fn time(ns: u64) -> String {
 }
 
 /// The same, without the space: for tables.
-pub(crate) fn short_time(ns: u64) -> String {
+pub fn short_time(ns: u64) -> String {
     time(ns).replace(' ', "")
 }
 
 /// A duration in nanoseconds; one beyond 584 years reads as the largest.
-pub(crate) fn nanos(d: Duration) -> u64 {
+pub fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -49,7 +49,7 @@ fn trimmed(value: f64) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
+pub fn listed<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),
         [one] => one.as_ref().to_owned(),
@@ -70,7 +70,7 @@ pub(crate) fn readable_above(n: u64) -> u64 {
 }
 
 /// The name under which a probe's end appears in records and in `report.json`.
-pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
+pub fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
         Outcome::ConnectTimeout => "connect-timeout",
@@ -83,7 +83,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
 }
 
 /// The name under which a step of a connection's life appears in records and in `report.json`.
-pub(crate) fn phase_name(phase: Phase) -> &'static str {
+pub fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Socket => "socket",
         Phase::Bind => "bind",

@@ -12,18 +12,20 @@ mod sysctls;
 mod target;
 mod yaml;
 
+pub mod restarts;
+
 #[cfg(test)]
 mod tests;
 
 use brimful_loadgen_plan::address::capacity;
 use brimful_loadgen_plan::plan::{Behaviour, LoadPlan};
+use brimful_plan::cell::{Cell, RampUntil, Sandbox};
+use brimful_plan::refusal::Refusal;
+use brimful_plan::scenario::Scenario;
+use brimful_plan::topology;
+use brimful_plan::wording::grouped;
 
 use self::sysctls::Split;
-use super::cell::{Cell, RampUntil, Sandbox};
-use super::refusal::Refusal;
-use super::scenario::Scenario;
-use super::topology;
-use super::words::grouped;
 
 /// Connections that a pod of the load opens where it is not said how many pods there are: they leave some of the source ports of its
 /// one address unused.

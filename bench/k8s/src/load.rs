@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::Stage;
 use super::pod::{self, Part, option, time};
-use super::target;
 use super::yaml::{Node, list, map};
+use super::{Stage, target};
 
 /// What a pod may take beyond its load: to be scheduled, to get its image, and to be tried again.
 pub(super) const SLACK: Duration = Duration::from_secs(900);
@@ -142,8 +141,8 @@ fn service_address(stage: &Stage<'_>, name: &str, port: u16) -> Node {
 
 fn source(stage: &Stage<'_>) -> &'static str {
     match stage.cell.load.source {
-        crate::plan::cell::SourceChoice::Auto => "auto",
-        crate::plan::cell::SourceChoice::Kernel => "kernel",
+        brimful_plan::cell::SourceChoice::Auto => "auto",
+        brimful_plan::cell::SourceChoice::Kernel => "kernel",
     }
 }
 

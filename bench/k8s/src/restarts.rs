@@ -2,8 +2,8 @@
 //!
 //! The two are set side by side and not weighed: they were measured by other clocks, and often on other machines.
 
-use crate::evidence::kube::{About, Container, Event, Seen};
-use crate::judge::words::{count, counted};
+use brimful_evidence::kube::{About, Container, Event, Seen};
+use brimful_judge::wording::{count, counted};
 
 /// A restart that was foretold, or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,11 +108,12 @@ fn times(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use brimful_evidence::kube;
+
     use super::*;
-    use crate::evidence::kube;
 
     fn fixture(name: &str) -> Seen {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/kube/");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../evidence/tests/fixtures/kube/");
         kube::read(std::fs::File::open(format!("{root}{name}")).unwrap()).unwrap()
     }
 

@@ -1,8 +1,9 @@
 //! Which settings of a cell a pod may have, which need the kubelet's leave, and which no pod can be given.
 
+use brimful_plan::cell::Cell;
+use brimful_plan::knob::{self, Kubernetes};
+
 use super::yaml::{Node, list, map};
-use crate::plan::cell::Cell;
-use crate::plan::knob::{self, Kubernetes};
 
 /// The knobs of a cell by what Kubernetes says to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,9 @@
+use brimful_plan::catalogue;
+use brimful_plan::matrix::expand;
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::plan::catalogue;
-use crate::plan::matrix::expand;
 
 fn options(pods: Option<u32>) -> Options {
     Options { image: "brimful:test".to_owned(), pods, namespace: "brimful".to_owned() }

@@ -5,9 +5,13 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use brimful_evidence::record::{CommandRecord, EarlyEnd, Evidence, Life, Role, Turned};
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::{Behaviour, Sources};
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::cell::Cell;
+use brimful_plan::fault::Fault;
+use brimful_plan::topology::Layout;
 use brimful_target::clock::monotonic_ns;
 use brimful_target_plan::{Ready, TargetOutcome};
 
@@ -22,10 +26,6 @@ use super::process::{Heard, Key, START_LEAD_NS, Worker, in_words, role_name};
 use super::scratch::{self, Scratch};
 use super::sysctl::Reading;
 use super::turns::Turns;
-use crate::evidence::record::{CommandRecord, EarlyEnd, Evidence, Life, Role, Turned};
-use crate::plan::cell::Cell;
-use crate::plan::fault::Fault;
-use crate::plan::topology::Layout;
 
 mod account;
 mod change;

@@ -4,11 +4,10 @@
 //! it, because there a group that has processes cannot share out its time among groups below. Its name is
 //! `brimful-PID-N`: one whose owner was killed stays behind, empty, until the next run [`sweep`]s it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use super::message::Failed;
 

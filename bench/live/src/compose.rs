@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use brimful_evidence::given;
+use brimful_evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
 use brimful_loadgen_plan::probe::{ProbePlan, Sample};
+use brimful_plan::cell::Cell;
+use brimful_plan::predict::Prediction;
+use brimful_plan::topology::Layout;
 
 use super::cell::Gathered;
-use crate::evidence::given;
-use crate::evidence::record::{Cost, Host, LoadRecord, ProbeRecord, RECORD_VERSION, Record, TargetRecord};
-use crate::plan::cell::Cell;
-use crate::plan::predict::Prediction;
-use crate::plan::topology::Layout;
 
 /// Which run a cell belongs to.
 #[derive(Clone, Debug)]

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use brimful_evidence::proc::{file_nr, one_number, sockstat};
+
 use super::interrupt::Interrupt;
-use crate::evidence::proc::{file_nr, one_number, sockstat};
 
 /// How long a cell waits at most.
 pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,9 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use brimful_evidence::snapshot::link::Link;
 use rustix::fs::{Dir, readlinkat};
-
-use crate::evidence::snapshot::link::Link;
 
 /// Calls `seen` with the number of every descriptor in a folder that is open for reading, and with what it is; `None` for one that was closed
 /// before it was looked at. The kernel lists them from the lowest. Those after the first `most` are not looked at, which takes a microsecond each and

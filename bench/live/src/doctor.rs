@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 pub use error::DoctorError;
 
-use crate::evidence::inet_diag::State;
-use crate::evidence::snapshot::{NotSeen, Process, Snapshot, Watched};
+use brimful_evidence::inet_diag::State;
+use brimful_evidence::snapshot::{NotSeen, Process, Snapshot, Watched};
 use namespace::Eye;
 use process::{Listed, Seen};
 

@@ -4,6 +4,9 @@
 
 use std::error::Error;
 
+use brimful_evidence::proc::one_number;
+use brimful_plan::cell::Path;
+use brimful_plan::fault::Fault;
 use rustix::io::Errno;
 
 use super::link;
@@ -13,9 +16,6 @@ use super::netlink::ctnetlink;
 use super::netlink::netfilter::{Netfilter, NetfilterError};
 use super::netlink::nftables::{Filter, TABLE};
 use super::observe::SideName;
-use crate::evidence::proc::one_number;
-use crate::plan::cell::Path;
-use crate::plan::fault::Fault;
 
 /// A larger connection-tracking table is not filled: this many entries take about 16 s and 640 MB of kernel memory.
 const MOST_ENTRIES: u64 = 2_000_000;

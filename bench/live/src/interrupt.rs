@@ -1,11 +1,9 @@
 //! Ctrl-C and SIGTERM as a flag that long work looks at.
 
-use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Duration;
+use std::{fmt, io, thread};
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};

@@ -21,8 +21,8 @@ use rustix::fs::{FlockOperation, flock};
 pub use self::book::Book;
 pub use self::undo::{Account, Ended, Outcome, Settled, Undo, undo};
 use super::sysctl::{self, SysctlError};
-use crate::evidence::journal::{Change, Found};
-use crate::plan::knob::{self, sysctl_path};
+use brimful_evidence::journal::{Change, Found};
+use brimful_plan::knob::{self, sysctl_path};
 
 /// Where root's journals are: on every distribution a file system in memory, so that none outlives the boot it speaks of.
 const ROOTS: &str = "/run/brimful";

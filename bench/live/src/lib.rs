@@ -1,6 +1,5 @@
 //! The only hands on this machine: namespaces, workers, observation. It writes records and never judges them.
 
-pub mod alone;
 pub mod cell;
 pub mod cgroup;
 pub mod compose;
@@ -8,10 +7,10 @@ pub mod cooldown;
 mod descriptors;
 pub mod doctor;
 mod fault;
-pub mod fleet;
+pub mod guest;
 pub mod interrupt;
 pub mod journal;
-mod link;
+pub mod link;
 pub mod machine;
 pub mod message;
 mod namespace;
@@ -22,9 +21,9 @@ pub mod preflight;
 pub mod process;
 mod reap;
 mod scratch;
-pub(crate) mod sys;
+pub mod standalone;
+pub mod sys;
 pub mod sysctl;
 mod turn;
 mod turns;
-pub mod vm;
 pub mod worker;

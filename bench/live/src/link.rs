@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
+use brimful_plan::topology;
 use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::packet_route::route::{RouteProtocol, RouteScope, RouteType};
 use rtnetlink::{Error, Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection};
@@ -14,7 +15,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::message::Failed;
 use super::namespace::Policy;
-use crate::plan::topology;
 
 /// The server's end of the veth pair, and the client's.
 const SERVER_LINK: &str = "brimful-s";
@@ -89,7 +89,7 @@ const LOCAL_TABLE: u32 = 255;
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(super) fn loopback() -> Result<(), Failed> {
+pub fn loopback() -> Result<(), Failed> {
     let lo = index_of("lo")?;
     with_netlink(|handle| async move { up(&handle, lo).await })
 }

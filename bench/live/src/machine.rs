@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::proc::{self, FileNr};
+use brimful_evidence::record::Host;
+use brimful_plan::change::{Change, Turn};
+use brimful_plan::cost::Machine;
+use brimful_plan::need::Need;
+use brimful_plan::scenario::Scenario;
 use brimful_target::limits;
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, capabilities};
-
-use super::vm;
-use crate::evidence::proc::{self, FileNr};
-use crate::evidence::record::Host;
-use crate::plan::change::{Change, Turn};
-use crate::plan::cost::Machine;
-use crate::plan::need::Need;
-use crate::plan::scenario::Scenario;
 
 /// Reads this machine's limits for `brimful check` and for every refusal.
 ///
@@ -51,7 +49,7 @@ pub fn host(machine: &Machine, user_namespace: bool) -> Host {
 
 /// What brimful booted as the guest it is running in; `None` anywhere else, other people's virtual machines included.
 fn virtual_machine() -> Option<String> {
-    vm::of_this_process()
+    crate::guest::of_this_process()
 }
 
 fn conntrack_max() -> Option<u64> {

@@ -4,19 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brimful_evidence::record::{Evidence, Role};
+use brimful_evidence::server_log::Words;
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::LoadPlan;
 use brimful_loadgen_plan::probe::{ProbePlan, Sample};
+use brimful_plan::cell::{Path, Sandbox};
+use brimful_plan::command::StopSignal;
+use brimful_plan::fault::Fault;
 use brimful_target_plan::{Nofile, Ready, TargetOutcome, TargetPlan};
 use serde::{Deserialize, Serialize};
 
 use super::observe::Glance;
 use super::sysctl::{Reading, SysctlError};
-use crate::evidence::record::{Evidence, Role};
-use crate::evidence::words::Words;
-use crate::plan::cell::{Path, Sandbox};
-use crate::plan::command::StopSignal;
-use crate::plan::fault::Fault;
 
 /// The namespaces of a sandbox, named by the process and threads that hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use budget::Budget;
 pub use side::{Side, SideName};
-pub(in crate::live) use tree::{children, members};
+pub(crate) use tree::{children, members};
 
 use host::Host;
 use process::{Round, Units, Watched};
@@ -25,7 +25,7 @@ use tree::Tree;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::record::{Evidence, Role};
+use brimful_evidence::record::{Evidence, Role};
 
 /// Dumps of connections by state, on both sides together, may take a 500th of a core.
 const STATES_SHARE: u64 = 500;
@@ -239,7 +239,7 @@ impl Observer {
         // Of a command's processes, the one with the most.
         let target = self.processes.iter().filter(first_target).filter(|process| process.is_alive());
         let target = target.max_by_key(|process| process.evidence.descriptors.last);
-        let last = |series: &crate::evidence::series::Series| (series.reads > 0).then_some(series.last);
+        let last = |series: &brimful_evidence::series::Series| (series.reads > 0).then_some(series.last);
         Glance {
             at_ns,
             recv_q: listener.map(|l| l.recv_q),
@@ -252,7 +252,7 @@ impl Observer {
 }
 
 /// What a clock of processor time shows, in nanoseconds.
-pub(in crate::live) fn cpu_ns(clock: ClockId) -> u64 {
+pub(crate) fn cpu_ns(clock: ClockId) -> u64 {
     let t = clock_gettime(clock);
     t.tv_sec.unsigned_abs() * 1_000_000_000 + t.tv_nsec.unsigned_abs()
 }

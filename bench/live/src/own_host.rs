@@ -6,10 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use brimful_plan::knob::{is_host_wide, sysctl_path};
+
 use super::journal::{Book, JournalError};
 use super::sysctl::{self, Reading, SysctlError};
-use super::vm;
-use crate::plan::knob::{is_host_wide, sysctl_path};
 
 /// What was there before. Dropped, it puts that back.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl<'a> OwnHost<'a> {
 
     fn set_in_guest(&mut self, name: &str, value: &str) -> Result<Reading, SysctlError> {
         let path = match sysctl_path(name) {
-            Ok(path) if vm::is_guest() => path,
+            Ok(path) if crate::guest::is_guest() => path,
             Ok(_) => return Err(SysctlError::ReadOnly { name: name.to_owned() }),
             Err(_) => return Err(SysctlError::Absent { name: name.to_owned() }),
         };

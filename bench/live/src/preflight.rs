@@ -4,13 +4,14 @@ use std::path::Path as FsPath;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use brimful_evidence::record::Role;
+use brimful_plan::cell::{Cell, Path, Sandbox};
+use brimful_plan::knob::{self, Scope, sysctl_path};
+use brimful_plan::refusal::{Class, Refusal};
+
 use super::message::{Failed, Order, Said, SandboxOrder};
 use super::process::{Heard, Key, Worker};
 use super::sysctl::SysctlError;
-use crate::evidence::record::Role;
-use crate::plan::cell::{Cell, Path, Sandbox};
-use crate::plan::knob::{self, Scope, sysctl_path};
-use crate::plan::refusal::{Class, Refusal};
 
 /// How long the sandbox may take to stand.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -9,12 +9,12 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use brimful_evidence::record::Role;
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::Serialize;
 
 use super::message::{Order, Said, Server};
 use super::sys;
-use crate::evidence::record::Role;
 
 /// The first argument of a worker, which no user types.
 pub const WORKER: &str = "__worker";

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use brimful_evidence::record::Role;
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::LoadPlan;
 use brimful_target::clock::monotonic_ns;
@@ -13,7 +14,6 @@ use super::machine;
 use super::message::{Failed, Order, Said, Tell};
 use super::process::{Heard, Key, START_LEAD_NS, Worker};
 use super::turns::{Turns, sum};
-use crate::evidence::record::Role;
 
 /// Who says when a load begins and ends.
 pub trait Conductor {

@@ -22,7 +22,7 @@ const SHORTEST_SLICE_NS: u64 = 100_000;
 /// Has the scheduler wake this thread sooner among busy ones, for a share of the processor that stays the same: it asks for slices of 0.1 ms, and a
 /// thread with a shorter one takes the place of one with a longer (EEVDF with `PREEMPT_SHORT`, Linux 6.12). Earlier kernels take it in
 /// silence. Threads and processes that this one starts are as all others.
-pub(crate) fn ask_for_short_slices() {
+pub fn ask_for_short_slices() {
     // Setting one thing sets all, so what is set is what is there.
     let (Ok(nice), 0) = (getpriority_process(None), policy()) else { return };
     let attributes = libc::sched_attr {

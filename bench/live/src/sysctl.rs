@@ -3,10 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use brimful_plan::knob::sysctl_path;
 use brimful_target::errno;
 use serde::{Deserialize, Serialize};
-
-use crate::plan::knob::sysctl_path;
 
 /// A sysctl that took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use brimful_evidence::inet_diag::Family;
+use brimful_evidence::snapshot::link::Link;
 use brimful_target::limits::nofile_of;
 use brimful_target_plan::Nofile;
 use rlimit::Resource;
@@ -18,8 +20,6 @@ use super::descriptors;
 use super::message::{Failed, Processes, chain};
 use super::netlink::sock_diag::{SockDiag, SockDiagError};
 use super::observe::{children, members};
-use crate::evidence::inet_diag::Family;
-use crate::evidence::snapshot::link::Link;
 
 /// The most processes of a target, its children's children included, that are looked for.
 const PROCESSES_MOST: usize = 4_096;

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::axis::Axis;
-use super::axis::BASE;
+use super::axis::{Axis, BASE};
 use super::cell::KnobValue;
 use super::knob;
 use super::refusal::Refusal;
@@ -25,7 +24,7 @@ const EXAMPLE: &str = "write for example --arm base:target.backlog=4096 --arm he
 
 /// One version: a name, and what it sets on top of every cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Its name, fit for a cell id: letters, digits, `-`, `_` and `.`.

@@ -39,7 +39,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::cell::SourceChoice;
+    use crate::cell::SourceChoice;
 
     fn load(connections: u64, ramp_ms: u64, behaviour: Behaviour) -> LoadSetup {
         let ramp = Duration::from_millis(ramp_ms);

@@ -61,7 +61,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Random axes with distinct names and distinct values.
-    pub(in crate::plan) fn axes() -> impl Strategy<Value = Vec<Axis>> {
+    pub(crate) fn axes() -> impl Strategy<Value = Vec<Axis>> {
         let value = prop_oneof![
             (0u64..50).prop_map(KnobValue::Number),
             any::<bool>().prop_map(KnobValue::Switch),

@@ -96,7 +96,7 @@ pub fn find(name: &str) -> Option<&'static Embedded> {
 /// The name most like this one, where one is alike.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    super::words::nearest(name, LIST.iter().map(|embedded| embedded.name))
+    crate::wording::nearest(name, LIST.iter().map(|embedded| embedded.name))
 }
 
 #[cfg(test)]

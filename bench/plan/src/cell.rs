@@ -61,7 +61,7 @@ pub enum SourceChoice {
 
 /// The value of a knob: a number, a word or a switch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum KnobValue {
     /// `raise-nofile = true`.

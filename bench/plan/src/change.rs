@@ -12,14 +12,14 @@ use super::command;
 use super::knob::{parse_nofile, print_nofile};
 use super::matrix::configured;
 use super::refusal::Refusal;
-use super::words::grouped;
+use crate::wording::grouped;
 
 /// The most changes of one cell.
 pub const CHANGES_MOST: usize = 32;
 
 /// One thing that is done to a running cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Turn {
     /// A knob is set from outside, while the target runs: a sysctl of its namespace, or `ulimit.nofile` of its processes
@@ -40,7 +40,7 @@ pub enum Turn {
     /// A limit is set in another process that merely stands in the same place, as `ulimit -n` typed into a shell does.
     Elsewhere {
         /// The limit in that process, soft and hard.
-        #[cfg_attr(test, schemars(with = "NofileSchema"))]
+        #[cfg_attr(feature = "schema", schemars(with = "NofileSchema"))]
         nofile: Nofile,
     },
     /// `listen(2)` is called again on the live sockets, from outside (`pidfd_getfd(2)`), with the backlog that the program is configured with.
@@ -52,7 +52,7 @@ pub enum Turn {
 }
 
 /// What [`Nofile`] looks like in a schema.
-#[cfg(test)]
+#[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[expect(dead_code, reason = "only its form is used")]
 struct NofileSchema {
@@ -194,8 +194,8 @@ fn reaches(cell: &Cell, knob: &str, value: &KnobValue) -> Result<Cell, Refusal> 
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::matrix::expand;
-    use crate::plan::scenario::Scenario;
+    use crate::matrix::expand;
+    use crate::scenario::Scenario;
 
     /// What is said to a scenario when it is read, or when its cells are made for a machine.
     fn refusal(rest: &str) -> Option<String> {

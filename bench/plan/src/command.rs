@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::cell::KnobValue;
-use super::words::quoted;
+use crate::wording::quoted;
 
 pub(super) use knobs::{complete, refuse_builtin, set};
 pub use template::{Place, Spot};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::words::grouped;
+use crate::wording::grouped;
 
 pub use brimful_target_plan::wire::CONSENT_PATH;
 

@@ -11,10 +11,10 @@ use brimful_loadgen_plan::plan::{Behaviour, SLOW_ANSWER_BYTES, Sources};
 use brimful_target_plan::{Accept, AtMax};
 
 use super::cell::{Cell, KnobValue};
-use super::crowd::open_at_once;
 use super::fault::Fault;
 use super::refusal::Refusal;
 use super::topology::{Layout, kernel_range, resolve, sources_wanted};
+use crate::arrivals::open_at_once;
 
 pub use feasible::feasible;
 pub(super) use feasible::{files_fit, memory_fits};
@@ -238,13 +238,13 @@ fn asked_and_set(asked: &KnobValue, set: &KnobValue) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::plan) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::plan::matrix::expand;
-    use crate::plan::scenario::Scenario;
+    use crate::matrix::expand;
+    use crate::scenario::Scenario;
 
     /// The machine that the limits of the first scenario were measured on.
-    pub(in crate::plan) fn machine() -> Machine {
+    pub(crate) fn machine() -> Machine {
         Machine {
             nofile_hard: 20_000,
             nofile_soft: 1_024,
@@ -257,7 +257,7 @@ pub(in crate::plan) mod tests {
         }
     }
 
-    pub(in crate::plan) fn cells(more: &str, connections: u64) -> Vec<Cell> {
+    pub(crate) fn cells(more: &str, connections: u64) -> Vec<Cell> {
         let text = format!(
             "question = \"?\"\nload.connections = {connections}\nload.ramp = \"3s\"\nload.hold = \"8s\"\n{more}\n"
         );

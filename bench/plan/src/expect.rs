@@ -8,7 +8,7 @@ use super::cell::KnobValue;
 
 /// What became of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CellOutcome {
     /// No probe failed.
@@ -23,7 +23,7 @@ pub enum CellOutcome {
 
 /// The names of the causes that a verdict can give. What shows and excludes each is the judge's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CauseName {
     /// The target is out of descriptors.
@@ -82,7 +82,7 @@ pub enum CauseName {
 
 /// Why an accept queue was too small: which of the two numbers bounded it, and whether a change reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// The program asked `listen(2)` for no more; raising `net.core.somaxconn` does not reach it.
@@ -95,7 +95,7 @@ pub enum Why {
 
 /// When a change that was made while a cell ran was felt by the health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Took {
     /// As soon as it was made.

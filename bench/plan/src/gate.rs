@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A number that one block of one cell comes to, and that two runs or two arms can be compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Metric {
     /// Probes that did not pass over all that ended, 0 to 1. Compared by difference.
     #[serde(rename = "failure-rate")]
@@ -60,7 +60,7 @@ impl Metric {
     /// The name most like this one, where one is alike.
     #[must_use]
     pub fn nearest(name: &str) -> Option<&'static str> {
-        super::words::nearest(name, Self::ALL.map(Self::name))
+        crate::wording::nearest(name, Self::ALL.map(Self::name))
     }
 
     /// Whether more of it is better.
@@ -93,7 +93,7 @@ pub const DEFAULT_METRICS: [Metric; 3] = [Metric::FailureRate, Metric::Restricte
 
 /// `[gate]`: what a run is held to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Blocks to run unless the command line says otherwise; `None` for as many as the test needs.

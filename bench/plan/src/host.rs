@@ -106,9 +106,9 @@ fn refusal(knob: &str, asked: &str, found: Option<&str>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::matrix::expand;
-    use crate::plan::refusal::Class;
-    use crate::plan::scenario::Scenario;
+    use crate::matrix::expand;
+    use crate::refusal::Class;
+    use crate::scenario::Scenario;
 
     const KNOB: &str = "sysctl.net.core.somaxconn";
 

@@ -4,10 +4,10 @@
 //! One number is varied, the connections of the load. For connections that stay it is how many are held; for a load that
 //! churns, divided by the ramp, it is the rate at which they arrive.
 
-mod foretold;
+pub mod predicted;
 mod search;
 mod tried;
 
-pub use foretold::{Foretold, foretold};
+pub use predicted::{Foretold, foretold};
 pub use search::{Answer, Hint, Knee, MOST_TRIES, Search, Unsteady, Within};
 pub use tried::{highest, ramp, try_at};

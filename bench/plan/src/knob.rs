@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::KnobValue;
 use super::expect::CauseName;
 use super::refusal::Refusal;
-use super::words;
+use crate::wording;
 
 pub use nofile::{parse_nofile, print_nofile};
 pub use sysctl::{SysctlNameError, canonical_sysctl, sysctl_path};
@@ -20,8 +20,8 @@ pub use values::{Values, parse_time};
 
 /// Bounds and words that scenario files share with the table.
 pub(super) mod limits {
-    pub(in crate::plan) use super::nofile::MOST as NOFILE_MOST;
-    pub(in crate::plan) use super::table::{
+    pub(crate) use super::nofile::MOST as NOFILE_MOST;
+    pub(crate) use super::table::{
         ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, BEHAVIOUR, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST,
         EXTRA_FD_KIND, EXTRA_FDS_MOST, HEARTBEAT_LEAST, LEAK_MOST, ON_EMFILE, PAUSE_LEAST, READ_RATE_MOST, RECONNECT,
         REUSEPORT_MOST, SHARE, SOURCE,
@@ -46,7 +46,7 @@ pub enum Scope {
 
 /// When a new value is first felt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TakesEffect {
     /// At once: it is read each time it matters.
@@ -166,8 +166,8 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     let names = || table::KNOBS.iter().map(|knob| knob.name).filter(|name| !name.contains('*'));
     // People know `somaxconn` better than its path, so the last component is compared first.
     let asked = name.rsplit('.').next().unwrap_or(name);
-    let by_last = words::nearest(asked, names().map(last));
-    by_last.and_then(|found| names().find(|name| last(name) == found)).or_else(|| words::nearest(name, names()))
+    let by_last = wording::nearest(asked, names().map(last));
+    by_last.and_then(|found| names().find(|name| last(name) == found)).or_else(|| wording::nearest(name, names()))
 }
 
 /// Whether a scenario may vary the knob of this full dotted name inside a sandbox.
@@ -232,7 +232,7 @@ pub fn is_host_wide(sysctl: &str) -> bool {
 fn unknown(name: &str) -> Refusal {
     let hint = match nearest(name) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the knobs are {}, and sysctls below `sysctl.net.`", words::quoted(plain_names())),
+        None => format!("the knobs are {}, and sysctls below `sysctl.net.`", wording::quoted(plain_names())),
     };
     Refusal::scenario(format!("`{name}` is no knob"), hint).about(name)
 }
@@ -265,7 +265,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::plan::refusal::Class;
+    use crate::refusal::Class;
 
     #[test]
     fn every_name_is_there_once_and_well_formed() {

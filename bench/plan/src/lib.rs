@@ -15,7 +15,7 @@ pub mod fault;
 pub mod gate;
 pub mod host;
 pub mod kubelet;
-pub mod manners;
+pub mod load_options;
 pub mod need;
 pub mod refusal;
 
@@ -28,7 +28,7 @@ pub mod catalogue;
 
 pub mod matrix;
 
-mod crowd;
+mod arrivals;
 
 pub mod topology;
 
@@ -42,7 +42,4 @@ pub mod predict;
 
 pub mod knee;
 
-pub mod fleet;
-pub mod k8s;
-
-pub(crate) mod words;
+pub mod wording;

@@ -11,11 +11,11 @@ use super::axis::{Condition, ids, product};
 use super::cell::{Cell, KnobSetting, KnobValue, ProbeSetup};
 use super::command::{self, ARG, ARGV};
 use super::knob::{parse_nofile, parse_time, print_nofile};
-use super::manners::Manners;
 use super::refusal::Refusal;
 use super::scenario::{Scenario, together};
-use super::words::{grouped, quoted};
 use super::{change, host};
+use crate::load_options::Manners;
+use crate::wording::{grouped, quoted};
 
 /// Every cell of a scenario, on a machine whose hard descriptor limit is `nofile_hard`, in the file's order: the first axis turns slowest.
 ///
@@ -276,12 +276,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::axis::size;
-    use crate::plan::axis::tests::axes;
-    use crate::plan::cell::SourceChoice;
-    use crate::plan::fault::Fault;
-    use crate::plan::knob::{Scope, all};
-    use crate::plan::refusal::Class;
+    use crate::axis::size;
+    use crate::axis::tests::axes;
+    use crate::cell::SourceChoice;
+    use crate::fault::Fault;
+    use crate::knob::{Scope, all};
+    use crate::refusal::Class;
 
     fn scenario(matrix: &str) -> Scenario {
         let text = format!("question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\nhold = \"1s\"\n{matrix}");

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Path, SourceChoice};
 use super::cost::{self, CONNTRACK_MAX_DEFAULT, Machine};
-use super::crowd::{steady, within};
 use super::fault::Fault;
-use super::words::grouped;
+use crate::arrivals::{steady, within};
+use crate::wording::grouped;
 
 /// Descriptors that the built-in server has open before the first connection, counted on Linux 6.18: standard streams, epoll and
 /// its duplicates, event and signal descriptors of the runtime, its order pipe, one listener.
@@ -27,7 +27,7 @@ const REUSE_DELAY: Duration = Duration::from_secs(1);
 
 /// What can run out. In the order in which equals are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitKind {
     /// The connection-tracking table.
@@ -68,7 +68,7 @@ impl fmt::Display for LimitKind {
 
 /// One limit of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// What runs out.

@@ -10,7 +10,7 @@ use brimful_loadgen_plan::plan::Behaviour;
 use super::arm::ARM;
 use super::cell::{Cell, KnobValue};
 use super::expect::Expectation;
-use super::words::{grouped, time};
+use crate::wording::{grouped, time};
 
 /// Connections a second that every server of the catalogue takes without a queue: a ramp may be shortened to so many.
 const GENTLE_RATE: u64 = 1_000;
@@ -163,9 +163,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::catalogue;
-    use crate::plan::matrix::expand;
-    use crate::plan::scenario::Scenario;
+    use crate::catalogue;
+    use crate::matrix::expand;
+    use crate::scenario::Scenario;
 
     fn of(scenario: &Scenario) -> Quick {
         quick(&expand(scenario, 20_000).unwrap(), &scenario.expect)

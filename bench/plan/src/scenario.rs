@@ -30,10 +30,10 @@ use super::expect::Expectation;
 use super::fault::Fault;
 use super::gate::Gate;
 use super::kubelet::Restart;
-use super::manners::Manners;
 use super::need::Need;
 use super::refusal::Refusal;
-use super::words::grouped;
+use crate::load_options::Manners;
+use crate::wording::grouped;
 
 pub(super) use agree::together;
 pub use error::{Place, ScenarioError};

@@ -17,9 +17,9 @@ use brimful_target_plan::TargetPlan;
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Path, ProbeSetup, SourceChoice};
-use super::crowd::open_at_once;
 use super::refusal::Refusal;
-use super::words::grouped;
+use crate::arrivals::open_at_once;
+use crate::wording::grouped;
 
 /// The server on loopback, where a scenario names none.
 pub const LOOPBACK_SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -284,9 +284,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::matrix::expand;
-    use crate::plan::refusal::Class;
-    use crate::plan::scenario::Scenario;
+    use crate::matrix::expand;
+    use crate::refusal::Class;
+    use crate::scenario::Scenario;
 
     fn layout(more: &str, connections: u64, nofile_hard: u64) -> Layout {
         let text = format!(

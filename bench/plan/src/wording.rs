@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A count with its thousands set apart: `12,000`.
-pub(crate) fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -16,7 +16,7 @@ pub(crate) fn grouped(count: u64) -> String {
 }
 
 /// Bytes in the largest binary unit that leaves at least one of it, with one decimal: `5.7 GiB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut tenths = u128::from(count) * 10 / 1024;
     let mut unit = 0;
@@ -34,7 +34,7 @@ pub(crate) fn time(span: Duration) -> String {
 }
 
 /// The names in backquotes, joined by commas.
-pub(crate) fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+pub fn quoted<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use brimful::plan::cell::Cell;
-use brimful::plan::cost::{Machine, feasible, table};
-use brimful::plan::expect::{CauseName, CellOutcome, Expectation};
-use brimful::plan::need::Need;
-use brimful::plan::predict::{LimitKind, predict};
-use brimful::plan::scenario::Scenario;
-use brimful::plan::{catalogue, matrix, topology};
+use brimful_plan::cell::Cell;
+use brimful_plan::cost::{Machine, feasible, table};
+use brimful_plan::expect::{CauseName, CellOutcome, Expectation};
+use brimful_plan::need::Need;
+use brimful_plan::predict::{LimitKind, predict};
+use brimful_plan::scenario::Scenario;
+use brimful_plan::{catalogue, matrix, topology};
 
 /// Name and text of every file of the catalogue that anybody may run.
 fn files() -> BTreeMap<String, String> {
@@ -22,7 +22,7 @@ fn files() -> BTreeMap<String, String> {
 
 /// Name and text of every file of the catalogue.
 fn all_files() -> BTreeMap<String, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .map(|path| {

@@ -15,9 +15,6 @@ pub mod junit;
 pub mod markdown;
 pub mod openmetrics;
 
-#[cfg(test)]
-pub(crate) mod tests;
-
 /// A report that cannot be put into a form. Nothing in a record leads here; it is a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum FormError {

@@ -19,15 +19,12 @@ mod markup;
 mod page;
 mod setup;
 mod thin;
-mod words;
-
-#[cfg(test)]
-mod tests;
+mod wording;
 
 pub use detail::Detail;
 
-use super::Report;
-use crate::evidence::record::Record;
+use brimful_evidence::record::Record;
+use brimful_judge::report::Report;
 
 /// The whole page, with what can be drawn of the records.
 #[must_use]

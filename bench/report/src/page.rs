@@ -1,6 +1,6 @@
 //! Lines of a page for a terminal: broken at its width, headings bold. Pure: width and colour are given.
 
-use super::report::text::Look;
+use crate::text::Look;
 
 /// The narrowest page.
 const LEAST_WIDTH: u16 = 60;

@@ -2,10 +2,10 @@
 //!
 //! How wide a column is, where it breaks and what colour it has is for each form to say.
 
-use super::super::words::{count, short_time};
-use super::{At, CellReport, LoadReport, ProbeReport, Report};
-use crate::evidence::record::KnobReading;
-use crate::plan::expect::CellOutcome;
+use brimful_evidence::record::KnobReading;
+use brimful_judge::report::{At, CellReport, LoadReport, ProbeReport, Report};
+use brimful_judge::wording::{count, short_time};
+use brimful_plan::expect::CellOutcome;
 
 /// All rows, and what they have in common.
 pub(crate) struct Rows<'a> {

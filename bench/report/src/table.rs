@@ -1,12 +1,13 @@
 //! The table of cells. Pure: its width is given, never asked of a terminal.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use brimful_judge::report::Report;
+use brimful_judge::wording::count;
+use brimful_plan::expect::CellOutcome;
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::super::words::count;
-use super::Report;
 use super::rows::{Row, Rows, short_name};
 use super::text::Look;
-use crate::plan::expect::CellOutcome;
+use crate::style::{Style, painted, plain, styled};
 
 /// No borders, one rule below the header.
 pub(super) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -32,49 +33,32 @@ const LAYOUTS: [Layout; 3] =
 /// One row a cell: the knobs that vary, then what became of it. The roomiest layout that fits; where none does, words are broken.
 pub(crate) fn table(report: &Report, look: Look) -> String {
     let fits = |text: &String| plain_width(text) <= usize::from(look.width);
-    let roomy = LAYOUTS.into_iter().map(|layout| built(report, look.color, layout).trim_fmt()).find(fits);
-    roomy.unwrap_or_else(|| {
-        let mut table = built(report, look.color, Layout { gap: 0, median: false });
+    let roomy = LAYOUTS.into_iter().map(|layout| built(report, layout).trim_fmt()).find(fits);
+    let text = roomy.unwrap_or_else(|| {
+        let mut table = built(report, Layout { gap: 0, median: false });
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(look.width);
         table.trim_fmt()
-    })
+    });
+    if look.color { painted(&text) } else { plain(&text) }
 }
 
-/// The longest line, without the escape sequences of colours.
+/// The longest line in columns, without the rule below the header.
 pub(super) fn plain_width(text: &str) -> usize {
-    let plain = |line: &str| {
-        let mut escaped = false;
-        let visible = |&c: &char| match c {
-            '\u{1b}' => {
-                escaped = true;
-                false
-            }
-            'm' if escaped => {
-                escaped = false;
-                false
-            }
-            _ => !escaped,
-        };
-        line.chars().filter(visible).count()
-    };
-    text.lines().map(|line| plain(line.trim_end_matches('─'))).max().unwrap_or(0)
+    plain(text).lines().map(|line| line.trim_end_matches('─').chars().count()).max().unwrap_or(0)
 }
 
-fn built(report: &Report, color: bool, layout: Layout) -> Table {
+fn built(report: &Report, layout: Layout) -> Table {
     let Rows { knobs, requested, rows } = Rows::of(report);
     let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    if color {
-        table.enforce_styling();
-    }
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let mut header: Vec<String> = knobs.iter().map(|name| heading(name, &knobs)).collect();
     header.extend(["outcome", "cause", "probes\npassed", "first\nfailure"].map(str::to_owned));
     header.extend(layout.median.then(|| "p50".to_owned()));
     header.extend(["p99", "restart\nafter"].map(str::to_owned));
     header.push(requested.map_or_else(|| "held".to_owned(), |n| format!("held/\n{}", count(n))));
-    table.set_header(header.into_iter().map(|text| bold(Cell::new(text), color)));
+    table.set_header(header.into_iter().map(|text| styled(&text, Style::Bold)));
     for row in rows {
-        table.add_row(cells(row, color, layout));
+        table.add_row(cells(row, layout));
     }
     let words = [knobs.len(), knobs.len() + 1, knobs.len() + 3];
     let last = table.column_count().saturating_sub(1);
@@ -85,16 +69,16 @@ fn built(report: &Report, color: bool, layout: Layout) -> Table {
     table
 }
 
-fn cells(row: Row, color: bool, layout: Layout) -> Vec<Cell> {
+fn cells(row: Row, layout: Layout) -> Vec<String> {
     let cause = match row.why {
         Some(why) => format!("{}\n{why}", row.cause),
         None => jointed(row.cause, LONGEST_CAUSE),
     };
-    let mut cells: Vec<Cell> = row.knobs.into_iter().map(Cell::new).collect();
-    cells.push(outcome(row.outcome, color));
-    cells.extend([cause, row.passed, row.first_failure].map(Cell::new));
-    cells.extend(layout.median.then(|| Cell::new(row.p50)));
-    cells.extend([row.p99, row.restart, row.held].map(Cell::new));
+    let mut cells = row.knobs;
+    cells.push(outcome(row.outcome));
+    cells.extend([cause, row.passed, row.first_failure]);
+    cells.extend(layout.median.then_some(row.p50));
+    cells.extend([row.p99, row.restart, row.held]);
     cells
 }
 
@@ -116,21 +100,14 @@ fn jointed(text: String, longest: usize) -> String {
     }
 }
 
-fn outcome(outcome: CellOutcome, color: bool) -> Cell {
-    let cell = Cell::new(outcome);
-    if !color {
-        return cell;
-    }
-    cell.fg(match outcome {
-        CellOutcome::Healthy => Color::Green,
-        CellOutcome::Degraded => Color::Yellow,
-        CellOutcome::Failing => Color::Red,
-        CellOutcome::Void => Color::Magenta,
-    })
-}
-
-pub(super) fn bold(cell: Cell, color: bool) -> Cell {
-    if color { cell.add_attribute(Attribute::Bold) } else { cell }
+fn outcome(outcome: CellOutcome) -> String {
+    let style = match outcome {
+        CellOutcome::Healthy => Style::Green,
+        CellOutcome::Degraded => Style::Yellow,
+        CellOutcome::Failing => Style::Red,
+        CellOutcome::Void => Style::Magenta,
+    };
+    styled(&outcome.to_string(), style)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The report for a terminal. Pure: width and colour are given.
 
-use super::super::cause::{ProofLine, words};
-use super::super::cure::Cure;
-use super::super::page::Page;
-use super::super::verdict::Verdict;
-use super::super::words::time;
-use super::Report;
+use brimful_judge::cause::{ProofLine, words};
+use brimful_judge::cure::Cure;
+use brimful_judge::report::Report;
+use brimful_judge::verdict::Verdict;
+use brimful_judge::wording::time;
+
 use super::table::table;
 use super::told::{self, Told};
+use crate::page::Page;
 
 mod effects;
 mod tuning;

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use brimful_judge::cause::ProofLine;
+use brimful_judge::cure::{Cure, Place, PlaceKind, felt};
+use brimful_judge::knobs::KnobChange;
+use brimful_judge::notes::NOT_READ_WITH_COOKIES;
+use brimful_judge::report::{CellReport, Report, talk};
+use brimful_judge::tuning::{Paste, Ranked, Tuning};
+use brimful_judge::verdict::{Undecided, Verdict};
+use brimful_judge::wording::{counted, listed};
+use brimful_judge::{breakers, changes, restarts};
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
+use brimful_plan::knob::lookup;
 use indexmap::IndexMap;
-
-use super::super::cause::ProofLine;
-use super::super::cure::{Cure, Place, PlaceKind, felt};
-use super::super::knobs::KnobChange;
-use super::super::notes::NOT_READ_WITH_COOKIES;
-use super::super::tuning::{Paste, Ranked, Tuning};
-use super::super::verdict::{Undecided, Verdict};
-use super::super::words::{counted, listed};
-use super::super::{breakers, changes, restarts};
-use super::{CellReport, Report, talk};
-use crate::plan::expect::{CauseName, CellOutcome, Why};
-use crate::plan::knob::lookup;
 
 /// Classes of the ranking that are told; further ones are in `report.json`.
 const CLASSES: usize = 5;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use brimful::evidence::record::{KnobReading, Record};
-use brimful::judge::report::html::{Detail, render};
-use brimful::judge::report::{Report, RunInfo};
-use brimful::plan::cell::{Cell, KnobSetting, KnobValue};
-use brimful::plan::expect::CellOutcome;
+use brimful_evidence::record::{KnobReading, Record};
+use brimful_judge::report::{Report, RunInfo};
 use brimful_loadgen_plan::outcome::{Failure, Phase};
+use brimful_plan::cell::{Cell, KnobSetting, KnobValue};
+use brimful_plan::expect::CellOutcome;
+use brimful_report::html::{Detail, render};
 
 const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
 const SYN_BACKLOG: &str = "sysctl.net.ipv4.tcp_max_syn_backlog";

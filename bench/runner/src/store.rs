@@ -5,14 +5,57 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::record::{RECORD_VERSION, Record};
+use brimful_judge::gate::{GATE_VERSION, GateAnswer};
+use brimful_judge::knee::KneeReport;
+use brimful_judge::report::{Report, SCHEMA_VERSION};
+use brimful_report::forms::{FormError, hlog, markdown};
+use brimful_report::{html, knee};
 use serde::Serialize;
 
-use crate::error::Error;
-use crate::evidence::record::{RECORD_VERSION, Record};
-use crate::judge::gate::{GATE_VERSION, GateAnswer};
-use crate::judge::knee::{self, KneeReport};
-use crate::judge::report::forms::{hlog, markdown};
-use crate::judge::report::{Report, SCHEMA_VERSION, html};
+/// A run folder that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("`{}` exists and is not empty", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        /// `read`, `write` and the like.
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A saved record or report is not one.
+    #[error("`{}` is not a record of this version of brimful", path.display())]
+    NotARecord {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("`{}` is of version {version}; this brimful reads up to {newest}", path.display())]
+    Later { path: PathBuf, version: u32, newest: u32 },
+    #[error("cannot encode JSON")]
+    Encode {
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Form(#[from] FormError),
+}
+
+impl StoreError {
+    /// What to type instead, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotEmpty { .. } => Some("give another folder with --out, or add --force to write into this one"),
+            Self::NotARecord { .. } => Some("give a folder that `brimful run` wrote"),
+            Self::Later { .. } => Some("read it with the brimful that wrote it, or a later one"),
+            Self::File { .. } | Self::Encode { .. } | Self::Form(_) => None,
+        }
+    }
+}
 
 /// A folder that a run writes into.
 #[derive(Clone, Debug)]
@@ -23,18 +66,15 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When it exists and is not empty and `force` is off, or when it cannot be made.
-    pub fn create(path: &Path, force: bool) -> Result<Self, Error> {
-        let file = |doing, source| Error::File { doing, path: path.to_path_buf(), source };
+    pub fn create(path: &Path, force: bool) -> Result<Self, StoreError> {
+        let file = |doing, source| StoreError::File { doing, path: path.to_path_buf(), source };
         let taken = match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_some(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(file("open the folder", error)),
         };
         if taken && !force {
-            return Err(Error::Usage {
-                what: format!("`{}` exists and is not empty", path.display()),
-                hint: "give another folder with --out, or add --force to write into this one".to_owned(),
-            });
+            return Err(StoreError::NotEmpty { path: path.to_path_buf() });
         }
         fs::create_dir_all(path.join("cells")).map_err(|error| file("make the folder", error))?;
         Ok(Self(path.to_path_buf()))
@@ -50,8 +90,8 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When there is no such folder.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        fs::read_dir(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        fs::read_dir(path).map_err(|source| StoreError::File { doing: "read", path: path.to_path_buf(), source })?;
         Ok(Self(path.to_path_buf()))
     }
 
@@ -59,7 +99,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_record(&self, record: &Record) -> Result<(), Error> {
+    pub fn save_record(&self, record: &Record) -> Result<(), StoreError> {
         save(record, &self.0.join("cells").join(&record.cell.id), &record.block.to_string())
     }
 
@@ -67,7 +107,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_logs(&self, record: &Record, logs: &BTreeMap<u32, String>) -> Result<(), Error> {
+    pub fn save_logs(&self, record: &Record, logs: &BTreeMap<u32, String>) -> Result<(), StoreError> {
         let folder = self.0.join("cells").join(&record.cell.id);
         for (shard, log) in logs {
             let number = if *shard == 0 { String::new() } else { format!("-{shard}") };
@@ -81,7 +121,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_try(&self, number: usize, name: &str, record: &Record) -> Result<String, Error> {
+    pub fn save_try(&self, number: usize, name: &str, record: &Record) -> Result<String, StoreError> {
         let (folder, file) = (format!("cells/{}/tries", record.cell.id), format!("{number:02}-{name}"));
         save(record, &self.0.join(&folder), &file)?;
         Ok(format!("{folder}/{file}.json"))
@@ -91,7 +131,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_knees(&self, report: &KneeReport) -> Result<(), Error> {
+    pub fn save_knees(&self, report: &KneeReport) -> Result<(), StoreError> {
         write_json(&self.0.join("knee.json"), report)?;
         write(&self.0.join("knee.md"), knee::markdown::render(report).as_bytes())?;
         write(&self.0.join("knee.svg"), knee::svg::render(report).as_bytes())
@@ -102,7 +142,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_void(&self, record: &Record) -> Result<(), Error> {
+    pub fn save_void(&self, record: &Record) -> Result<(), StoreError> {
         let folder = self.0.join("cells").join(&record.cell.id).join("void");
         save(record, &folder, &format!("{}-{}", record.block, record.attempt))
     }
@@ -112,7 +152,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_report(&self, report: &Report, records: &[Record]) -> Result<(), Error> {
+    pub fn save_report(&self, report: &Report, records: &[Record]) -> Result<(), StoreError> {
         write_json(&self.0.join("report.json"), report)?;
         let limit = markdown::Limit { bytes: markdown::SUMMARY_BYTES, whole: "report.json" };
         write(&self.0.join("report.md"), markdown::render(report, limit).as_bytes())?;
@@ -123,7 +163,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn save_aa(&self, answer: &GateAnswer) -> Result<(), Error> {
+    pub fn save_aa(&self, answer: &GateAnswer) -> Result<(), StoreError> {
         write_json(&self.0.join(AA), answer)
     }
 
@@ -131,19 +171,19 @@ impl RunDirectory {
     ///
     /// # Errors
     /// When the disk is full or refuses.
-    pub fn log(&self, line: &str) -> Result<(), Error> {
+    pub fn log(&self, line: &str) -> Result<(), StoreError> {
         let path = self.0.join("run.log");
         let append = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
             // In one piece: cells that run side by side write to one log.
             file.write_all(format!("{} {line}\n", jiff::Timestamp::now()).as_bytes())
         };
-        append().map_err(|source| Error::File { doing: "write", path: path.clone(), source })
+        append().map_err(|source| StoreError::File { doing: "write", path: path.clone(), source })
     }
 }
 
-fn save(record: &Record, folder: &Path, name: &str) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(|source| Error::File {
+fn save(record: &Record, folder: &Path, name: &str) -> Result<(), StoreError> {
+    fs::create_dir_all(folder).map_err(|source| StoreError::File {
         doing: "make the folder",
         path: folder.to_path_buf(),
         source,
@@ -167,7 +207,7 @@ pub struct Saved {
 ///
 /// # Errors
 /// When it is not there, is broken, or is of a later version.
-pub fn read_run(run: &Path) -> Result<Saved, Error> {
+pub fn read_run(run: &Path) -> Result<Saved, StoreError> {
     let file = if run.is_dir() { run.join("report.json") } else { run.to_path_buf() };
     let report = read_report(&file, SCHEMA_VERSION)?;
     let folder = file.parent().unwrap_or(Path::new(".")).to_path_buf();
@@ -179,7 +219,7 @@ pub fn read_run(run: &Path) -> Result<Saved, Error> {
 ///
 /// # Errors
 /// When it is not there, is broken, or is of a later version.
-pub fn read_report(path: &Path, newest: u32) -> Result<Report, Error> {
+pub fn read_report(path: &Path, newest: u32) -> Result<Report, StoreError> {
     #[derive(serde::Deserialize)]
     struct Version {
         schema_version: u32,
@@ -196,13 +236,13 @@ const AA: &str = "aa.json";
 ///
 /// # Errors
 /// When it is broken, or of a later version.
-pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, Error> {
+pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Version {
         gate_version: u32,
     }
     let path = run.join(AA);
-    if !path.try_exists().map_err(|source| Error::File { doing: "read", path: path.clone(), source })? {
+    if !path.try_exists().map_err(|source| StoreError::File { doing: "read", path: path.clone(), source })? {
         return Ok(None);
     }
     let version: Version = read_json(&path)?;
@@ -214,32 +254,29 @@ pub fn read_aa(run: &Path) -> Result<Option<GateAnswer>, Error> {
 ///
 /// # Errors
 /// When the disk is full or refuses.
-pub fn append(path: &Path, text: &str) -> Result<(), Error> {
+pub fn append(path: &Path, text: &str) -> Result<(), StoreError> {
     let file = fs::OpenOptions::new().create(true).append(true).open(path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
+    written.map_err(|source| StoreError::File { doing: "write", path: path.to_path_buf(), source })
 }
 
-fn not_from_the_future(path: &Path, version: u32, newest: u32) -> Result<(), Error> {
+fn not_from_the_future(path: &Path, version: u32, newest: u32) -> Result<(), StoreError> {
     if version <= newest {
         return Ok(());
     }
-    Err(Error::Usage {
-        what: format!("`{}` is of version {version}; this brimful reads up to {newest}", path.display()),
-        hint: "read it with the brimful that wrote it, or a later one".to_owned(),
-    })
+    Err(StoreError::Later { path: path.to_path_buf(), version, newest })
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = fs::read(path).map_err(|source| Error::File { doing: "read", path: path.to_path_buf(), source })?;
-    serde_json::from_slice(&text).map_err(|source| Error::NotARecord { path: path.to_path_buf(), source })
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+    let text = fs::read(path).map_err(|source| StoreError::File { doing: "read", path: path.to_path_buf(), source })?;
+    serde_json::from_slice(&text).map_err(|source| StoreError::NotARecord { path: path.to_path_buf(), source })
 }
 
 /// Reads every record below a run folder, in the order of their paths.
 ///
 /// # Errors
 /// When the folder is none of a run, or a record is of a later version or broken.
-pub fn read_records(run: &Path) -> Result<Vec<Record>, Error> {
+pub fn read_records(run: &Path) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     for folder in entries(&run.join("cells"))? {
         for path in entries(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
@@ -257,19 +294,18 @@ struct Version {
     record_version: u32,
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let mut paths: Vec<PathBuf> =
             fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<_>>()?;
         paths.sort();
         Ok(paths)
     };
-    list().map_err(|source| Error::File { doing: "read", path: folder.to_path_buf(), source })
+    list().map_err(|source| StoreError::File { doing: "read", path: folder.to_path_buf(), source })
 }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::Machine { doing: "encode JSON", source: error.into() })?;
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|source| StoreError::Encode { source: source.into() })?;
     text.push(b'\n');
     write(path, &text)
 }
@@ -278,7 +314,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the folder is not there, or the disk is full or refuses.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let beside = || -> io::Result<()> {
         let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -289,16 +325,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.persist(path)?;
         Ok(())
     };
-    beside().map_err(|source| Error::File { doing: "write", path: path.to_path_buf(), source })
+    beside().map_err(|source| StoreError::File { doing: "write", path: path.to_path_buf(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use brimful_judge::compare::{Answer, Side};
+    use brimful_judge::gate::ceilings_only;
+    use brimful_plan::gate::{Gate, Metric};
+    use brimful_testing::reports::{Made, cell, report};
+
     use super::*;
-    use crate::judge::compare::made_up::{Made, cell, report};
-    use crate::judge::compare::{Answer, Side};
-    use crate::judge::gate::ceilings_only;
-    use crate::plan::gate::{Gate, Metric};
 
     #[test]
     fn an_aa_is_read_back_and_its_absence_is_no_error() {

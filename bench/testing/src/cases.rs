@@ -1,30 +1,30 @@
 //! The cases: one record for each cause, and what nearly is one.
 
+use brimful_evidence::record::{EarlyEnd, KnobReading, Record};
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::outcome::{Failure, Phase};
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::cell::{KnobSetting, KnobValue};
 
 use super::{MS, SECOND, World, sample};
-use crate::evidence::record::{EarlyEnd, KnobReading, Record};
-use crate::evidence::series::Series;
-use crate::plan::cell::{KnobSetting, KnobValue};
 
 /// Nothing wrong.
-pub(crate) fn healthy() -> Record {
+pub fn healthy() -> Record {
     World::default().record()
 }
 
 /// Out of descriptors behind a large queue: everything connects, nothing is answered, every counter flat.
-pub(crate) fn fd_limit() -> Record {
+pub fn fd_limit() -> Record {
     World { nofile: (1_024, 524_288), ..World::default() }.record()
 }
 
 /// Out of descriptors behind a small queue, which overflows: the symptom of the first post.
-pub(crate) fn fd_limit_behind_full_queue() -> Record {
+pub fn fd_limit_behind_full_queue() -> Record {
     World { nofile: (1_024, 20_000), backlog: 511, limit: 511, ..World::default() }.record()
 }
 
 /// The accept loop pauses 700 ms of every second before a queue of 128, at 2,000 connections a second.
-pub(crate) fn bursts() -> World {
+pub fn bursts() -> World {
     World {
         connections: 12_000,
         ramp_ms: 6_000,
@@ -38,12 +38,12 @@ pub(crate) fn bursts() -> World {
 }
 
 /// An acceptor that never accepts.
-pub(crate) fn dead(limit: u32) -> Record {
+pub fn dead(limit: u32) -> Record {
     World { accepts_per_s: 0, backlog: limit, limit: u64::from(limit), ..World::default() }.record()
 }
 
 /// Half-open connections fill the SYN queue with cookies off: the counters say so, the accept queue is idle.
-pub(crate) fn syn_queue() -> Record {
+pub fn syn_queue() -> Record {
     let mut record = healthy();
     fail_from(&mut record, 1, Outcome::ConnectTimeout);
     for name in ["TcpExt.TCPReqQFullDrop", "TcpExt.ListenDrops"] {
@@ -54,7 +54,7 @@ pub(crate) fn syn_queue() -> Record {
 }
 
 /// The quarter of the SYN queue that is kept for proven peers.
-pub(crate) fn three_quarters() -> Record {
+pub fn three_quarters() -> Record {
     let mut record = syn_queue();
     record.evidence.server.counters.insert("TcpExt.TCPReqQFullDrop".into(), flat());
     record.cell.sysctls.insert("net.ipv4.tcp_max_syn_backlog".into(), "256".into());
@@ -64,7 +64,7 @@ pub(crate) fn three_quarters() -> Record {
 }
 
 /// The target ended by itself at four seconds.
-pub(crate) fn ended() -> Record {
+pub fn ended() -> Record {
     let mut record = healthy();
     fail_from(&mut record, 5, Outcome::Refused);
     record.evidence.server.counters.insert("Tcp.OutRsts".into(), rising(3));
@@ -78,7 +78,7 @@ pub(crate) fn ended() -> Record {
 }
 
 /// The generator ran out of source ports.
-pub(crate) fn out_of_ports() -> Record {
+pub fn out_of_ports() -> Record {
     let mut record = healthy();
     record.load.outcome.established = 10_000;
     record.load.outcome.held = 10_000;
@@ -87,39 +87,39 @@ pub(crate) fn out_of_ports() -> Record {
 }
 
 /// What the second post shows: many descriptors far below the limit, an idle queue, and SYNs that get no answer.
-pub(crate) fn origin_replay() -> Record {
+pub fn origin_replay() -> Record {
     let mut record = World { connections: 17_900, ..World::default() }.record();
     fail_from(&mut record, 3, Outcome::ConnectTimeout);
     record
 }
 
 /// Makes every probe from `seq` on end so.
-pub(crate) fn fail_from(record: &mut Record, seq: u64, outcome: Outcome) {
+pub fn fail_from(record: &mut Record, seq: u64, outcome: Outcome) {
     for s in record.probe.samples.iter_mut().filter(|s| s.seq >= seq) {
         *s = sample(s.seq, outcome);
     }
 }
 
 /// The record of an older kernel, without these counters.
-pub(crate) fn without_counters(mut record: Record, names: &[&str]) -> Record {
+pub fn without_counters(mut record: Record, names: &[&str]) -> Record {
     record.evidence.server.counters.retain(|name, _| !names.contains(&name.as_str()));
     record
 }
 
 /// A counter that grows by so much ten times a second, all the time.
-pub(crate) fn rising(step: u64) -> Series {
+pub fn rising(step: u64) -> Series {
     let mut s = Series::default();
     (0..110).for_each(|i| s.push(i * 100 * MS, i * step));
     s
 }
 
 /// A counter that was read and stayed at zero.
-pub(crate) fn flat() -> Series {
+pub fn flat() -> Series {
     Series { reads: 110, ..Series::starting(0, 0) }
 }
 
 /// The eight cells of the origin: three published numbers, and a machine that gives 20,000 descriptors at most.
-pub(crate) fn origin_run() -> Vec<Record> {
+pub fn origin_run() -> Vec<Record> {
     let mut records = Vec::new();
     for somaxconn in [128_u64, 32_768] {
         for syn in [1_024_u64, 32_768] {

@@ -1,48 +1,48 @@
 //! The cases of the catalogue beyond the first: for each cause a record that shows it. What nearly shows it is made of these in the tests.
 
+use brimful_evidence::record::{NamespaceEvidence, ProcessEvidence, Record, Role};
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::outcome::LoadPoint;
 use brimful_loadgen_plan::probe::Outcome;
 
 use super::{ADDRESS, MS, SECOND, World, fail_from, fd_limit, flat, healthy, rising, sample};
-use crate::evidence::record::{NamespaceEvidence, ProcessEvidence, Record, Role};
-use crate::evidence::series::Series;
 
-pub(crate) const PORT: &str = "23380";
+pub const PORT: &str = "23380";
 
 /// A quantity that was read and did not change.
-pub(crate) fn steady(value: u64) -> Series {
+pub fn steady(value: u64) -> Series {
     Series { reads: 110, ..Series::starting(0, value) }
 }
 
 /// A quantity that is `low` until `from_ms`, and `high` from then on.
-pub(crate) fn from_ms(from_ms: u64, low: u64, high: u64) -> Series {
+pub fn from_ms(from_ms: u64, low: u64, high: u64) -> Series {
     let mut s = Series::default();
     (0..110).for_each(|i| s.push(i * 100 * MS, if i * 100 < from_ms { low } else { high }));
     s
 }
 
 /// Puts a series among the server's counters.
-pub(crate) fn count(record: &mut Record, name: &str, series: Series) {
+pub fn count(record: &mut Record, name: &str, series: Series) {
     record.evidence.server.counters.insert(name.into(), series);
 }
 
 /// Puts a series among the host's.
-pub(crate) fn host(record: &mut Record, name: &str, series: Series) {
+pub fn host(record: &mut Record, name: &str, series: Series) {
     record.evidence.host.insert(name.into(), series);
 }
 
 /// Puts a count of sockets among a namespace's.
-pub(crate) fn socket(namespace: &mut NamespaceEvidence, state: &str, port: &str, series: Series) {
+pub fn socket(namespace: &mut NamespaceEvidence, state: &str, port: &str, series: Series) {
     namespace.sockets.entry(state.into()).or_default().insert(port.into(), series);
 }
 
 /// The client's own namespace, made where there is none.
-pub(crate) fn client(record: &mut Record) -> &mut NamespaceEvidence {
+pub fn client(record: &mut Record) -> &mut NamespaceEvidence {
     record.evidence.client.get_or_insert_with(NamespaceEvidence::default)
 }
 
 /// Two namespaces, and everything on the path read and at rest; a probe that goes to an address of the server's.
-pub(crate) fn across_a_link() -> Record {
+pub fn across_a_link() -> Record {
     let mut record = World { connections: 3_000, ..World::default() }.record();
     let address = "10.88.0.1:23380";
     record.probe.plan.address = address.parse().unwrap();
@@ -86,7 +86,7 @@ pub(crate) fn across_a_link() -> Record {
 }
 
 /// The same, with SYNs that get no answer from the third second on.
-pub(crate) fn unanswered() -> Record {
+pub fn unanswered() -> Record {
     let mut record = across_a_link();
     fail_from(&mut record, 3, Outcome::ConnectTimeout);
     socket(client(&mut record), "SYN_SENT", PORT, from_ms(3_000, 0, 5));
@@ -94,7 +94,7 @@ pub(crate) fn unanswered() -> Record {
 }
 
 /// The server's connection-tracking table is full.
-pub(crate) fn conntrack_full() -> Record {
+pub fn conntrack_full() -> Record {
     let mut record = unanswered();
     count(&mut record, "nf_conntrack.drop", rising(4));
     count(&mut record, "nf_conntrack.count", steady(262_144));
@@ -104,7 +104,7 @@ pub(crate) fn conntrack_full() -> Record {
 }
 
 /// A rule at the server drops SYNs.
-pub(crate) fn filtered() -> Record {
+pub fn filtered() -> Record {
     let mut record = unanswered();
     count(&mut record, "nftables.filter.input.0.packets", rising(3));
     count(&mut record, "Ip.InReceives", rising(43));
@@ -112,7 +112,7 @@ pub(crate) fn filtered() -> Record {
 }
 
 /// What the second post would show with everything read: several listeners, nothing full, a filter that drops.
-pub(crate) fn origin_with_a_filter() -> Record {
+pub fn origin_with_a_filter() -> Record {
     let mut record = filtered();
     for (port, n) in [("9099", 2), ("10251", 1), ("10252", 1), ("other", 2)] {
         socket(client(&mut record), "SYN_SENT", port, from_ms(3_000, 0, n));
@@ -121,7 +121,7 @@ pub(crate) fn origin_with_a_filter() -> Record {
 }
 
 /// The server has no route to the client.
-pub(crate) fn no_route_back() -> Record {
+pub fn no_route_back() -> Record {
     let mut record = unanswered();
     count(&mut record, "Ip.OutNoRoutes", rising(4));
     count(&mut record, "TcpExt.ListenDrops", rising(4));
@@ -131,7 +131,7 @@ pub(crate) fn no_route_back() -> Record {
 }
 
 /// SYN-ACKs are lost on the way back.
-pub(crate) fn return_path_loss() -> Record {
+pub fn return_path_loss() -> Record {
     let mut record = unanswered();
     socket(&mut record.evidence.server, "SYN_RECV", PORT, from_ms(3_000, 0, 5));
     socket(&mut record.evidence.server, "SYN_RECV_RETRANS", PORT, from_ms(4_000, 0, 4));
@@ -140,7 +140,7 @@ pub(crate) fn return_path_loss() -> Record {
 }
 
 /// A processor's receive backlog overflows.
-pub(crate) fn softirq_backlog() -> Record {
+pub fn softirq_backlog() -> Record {
     let mut record = unanswered();
     host(&mut record, "softnet.dropped", rising(9));
     count(&mut record, "device.eth0.rx_dropped", rising(9));
@@ -148,14 +148,14 @@ pub(crate) fn softirq_backlog() -> Record {
 }
 
 /// The host's neighbour table is full.
-pub(crate) fn neighbour_table() -> Record {
+pub fn neighbour_table() -> Record {
     let mut record = unanswered();
     host(&mut record, "arp_cache.table_fulls", rising(2));
     record
 }
 
 /// Closed connections are kept, until the descriptors run out.
-pub(crate) fn fd_leak() -> Record {
+pub fn fd_leak() -> Record {
     let mut record = fd_limit();
     let mut closing = Series::default();
     (0..110_u64).for_each(|i| closing.push(i * 100 * MS, (i * 400).min(990)));
@@ -165,7 +165,7 @@ pub(crate) fn fd_leak() -> Record {
 }
 
 /// Something leaks that is no socket in `CLOSE_WAIT`: the clients hold ever the same, the descriptors rise.
-pub(crate) fn other_leak() -> Record {
+pub fn other_leak() -> Record {
     let mut record = fd_limit();
     let mut open = Series::default();
     (0..110_u64).for_each(|i| open.push(i * 100 * MS, (12 + i * 50).min(1_024)));
@@ -178,7 +178,7 @@ pub(crate) fn other_leak() -> Record {
 }
 
 /// The host allows no more files, while the process has room.
-pub(crate) fn file_max() -> Record {
+pub fn file_max() -> Record {
     let mut record = World { accepts_per_s: 0, ..World::default() }.record();
     host(&mut record, "fs.file-nr.allocated", steady(999_950));
     host(&mut record, "fs.file-nr.max", steady(1_000_000));
@@ -186,7 +186,7 @@ pub(crate) fn file_max() -> Record {
 }
 
 /// Every probe ends with this local error from `seq` on.
-pub(crate) fn local_error(seq: u64, what: &str) -> Record {
+pub fn local_error(seq: u64, what: &str) -> Record {
     let mut record = healthy();
     fail_from(&mut record, seq, Outcome::LocalError);
     for s in record.probe.samples.iter_mut().filter(|s| s.seq >= seq) {
@@ -196,7 +196,7 @@ pub(crate) fn local_error(seq: u64, what: &str) -> Record {
 }
 
 /// The prober has no descriptors.
-pub(crate) fn prober_fd_limit() -> Record {
+pub fn prober_fd_limit() -> Record {
     let mut record = local_error(1, "socket: too many open files");
     let target = &record.evidence.processes[0];
     let prober = ProcessEvidence {
@@ -212,7 +212,7 @@ pub(crate) fn prober_fd_limit() -> Record {
 }
 
 /// The second of two sockets on the port is never accepted from; one probe in two goes there.
-pub(crate) fn skewed() -> Record {
+pub fn skewed() -> Record {
     let mut record = World { connections: 3_000, ..World::default() }.record();
     let mut stuck = record.evidence.server.listeners[ADDRESS].clone();
     stuck.limit = steady(128);
@@ -228,7 +228,7 @@ pub(crate) fn skewed() -> Record {
 }
 
 /// An acceptor at two hundredths of a processor, by its group's quota.
-pub(crate) fn throttled() -> Record {
+pub fn throttled() -> Record {
     let mut record =
         World { accepts_per_s: 200, backlog: 128, limit: 128, hold_ms: 4_000, ..World::default() }.record();
     host(&mut record, "cgroup.target.nr_periods", rising(1));
@@ -239,7 +239,7 @@ pub(crate) fn throttled() -> Record {
 }
 
 /// An acceptor that waits for a processor because others are on it.
-pub(crate) fn starved() -> Record {
+pub fn starved() -> Record {
     let mut record =
         World { accepts_per_s: 200, backlog: 128, limit: 128, hold_ms: 4_000, ..World::default() }.record();
     let process = &mut record.evidence.processes[0];
@@ -249,17 +249,17 @@ pub(crate) fn starved() -> Record {
 }
 
 /// A program that takes 1,000 connections and lets the others wait.
-pub(crate) fn capped() -> Record {
+pub fn capped() -> Record {
     World { cap: Some((1_000, false)), ..World::default() }.record()
 }
 
 /// A program that takes 1,100 connections and closes the others at once.
-pub(crate) fn turning_away() -> Record {
+pub fn turning_away() -> Record {
     World { cap: Some((1_101, true)), ..World::default() }.record()
 }
 
 /// As many inotify instances as the user may have, one for each connection: more are closed at once.
-pub(crate) fn inotify_limit() -> Record {
+pub fn inotify_limit() -> Record {
     let mut record = turning_away();
     host(&mut record, "fs.inotify.max_user_instances", steady(1_101));
     record.evidence.processes[0].inotify = Some(from_ms(1_000, 0, 1_101));
@@ -267,19 +267,19 @@ pub(crate) fn inotify_limit() -> Record {
 }
 
 /// The same, with instances to spare: the program has a cap of its own.
-pub(crate) fn inotify_to_spare() -> Record {
+pub fn inotify_to_spare() -> Record {
     let mut record = inotify_limit();
     host(&mut record, "fs.inotify.max_user_instances", steady(1_200));
     record
 }
 
 /// Answers take 1.2 s, whatever the load.
-pub(crate) fn slow() -> Record {
+pub fn slow() -> Record {
     World { connections: 500, answer_ms: 1_200, ..World::default() }.record()
 }
 
 /// Silent clients of a listener that waits for data fill the SYN queue.
-pub(crate) fn deferred() -> Record {
+pub fn deferred() -> Record {
     let mut record = unanswered();
     count(&mut record, "TcpExt.TCPDeferAcceptDrop", rising(2));
     for name in ["TcpExt.TCPReqQFullDrop", "TcpExt.ListenDrops"] {
@@ -291,7 +291,7 @@ pub(crate) fn deferred() -> Record {
 }
 
 /// TCP has no memory: what is connected is aborted.
-pub(crate) fn tcp_mem() -> Record {
+pub fn tcp_mem() -> Record {
     let mut record = across_a_link();
     fail_from(&mut record, 3, Outcome::Reset);
     count(&mut record, "TcpExt.TCPAbortOnMemory", rising(2));
@@ -300,7 +300,7 @@ pub(crate) fn tcp_mem() -> Record {
 }
 
 /// The accept queue overflows when the last ACK comes: connected, and never answered; drained at once, to be filled again.
-pub(crate) fn overflowing_at_the_ack() -> Record {
+pub fn overflowing_at_the_ack() -> Record {
     let mut record = World { connections: 3_000, backlog: 4, limit: 4, ..World::default() }.record();
     fail_from(&mut record, 2, Outcome::ResponseTimeout);
     let listener = record.evidence.server.listeners.get_mut(ADDRESS).unwrap();

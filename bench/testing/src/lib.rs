@@ -4,10 +4,15 @@
 
 mod cases;
 mod faults;
-// This file is for tests; that this one is too has to be said, because it has hands on the machine.
-#[cfg(test)]
-pub(crate) mod schema;
 mod written;
+
+pub mod comparisons;
+pub mod gates;
+pub mod hosts;
+pub mod knees;
+pub mod reports;
+pub mod runs;
+pub mod schema;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,37 +20,37 @@ use std::time::Duration;
 use brimful_loadgen_plan::outcome::Phase;
 use brimful_loadgen_plan::probe::{Action, Outcome, ProbePlan, Sample};
 
-use crate::evidence::record::{ListenerEvidence, Record};
-use crate::evidence::series::Series;
+use brimful_evidence::record::{ListenerEvidence, Record};
+use brimful_evidence::series::Series;
 
-pub(crate) use cases::*;
-pub(crate) use faults::*;
+pub use cases::*;
+pub use faults::*;
 
-pub(crate) const ADDRESS: &str = "127.0.0.1:23380";
-pub(crate) const MS: u64 = 1_000_000;
-pub(crate) const SECOND: u64 = 1_000 * MS;
+pub const ADDRESS: &str = "127.0.0.1:23380";
+pub const MS: u64 = 1_000_000;
+pub const SECOND: u64 = 1_000 * MS;
 const RETRY_AFTER_MS: [u64; 7] = [1_030, 2_050, 3_080, 4_100, 5_120, 7_150, 11_250];
 /// Descriptors a server has before its first connection.
 const BASE: u64 = 12;
 
 /// What the small world is.
 #[derive(Clone, Copy)]
-pub(crate) struct World {
-    pub(crate) connections: u64,
-    pub(crate) ramp_ms: u64,
-    pub(crate) hold_ms: u64,
-    pub(crate) nofile: (u64, u64),
-    pub(crate) backlog: u32,
-    pub(crate) somaxconn: u64,
+pub struct World {
+    pub connections: u64,
+    pub ramp_ms: u64,
+    pub hold_ms: u64,
+    pub nofile: (u64, u64),
+    pub backlog: u32,
+    pub somaxconn: u64,
     /// The limit in force; not always min(backlog, somaxconn).
-    pub(crate) limit: u64,
-    pub(crate) accepts_per_s: u64,
+    pub limit: u64,
+    pub accepts_per_s: u64,
     /// First, every, length, in milliseconds.
-    pub(crate) pause: Option<(u64, u64, u64)>,
+    pub pause: Option<(u64, u64, u64)>,
     /// Connections the program allows; beyond it they wait, or are closed at once.
-    pub(crate) cap: Option<(u64, bool)>,
+    pub cap: Option<(u64, bool)>,
     /// How long an answer takes, in milliseconds.
-    pub(crate) answer_ms: u64,
+    pub answer_ms: u64,
 }
 
 impl Default for World {
@@ -66,7 +71,7 @@ impl Default for World {
     }
 }
 
-pub(crate) fn probe_plan() -> ProbePlan {
+pub fn probe_plan() -> ProbePlan {
     ProbePlan {
         action: Action::http_get("/healthz"),
         address: ADDRESS.parse().unwrap(),
@@ -79,7 +84,7 @@ pub(crate) fn probe_plan() -> ProbePlan {
 }
 
 /// The probe of second `seq`, ending as such a probe does.
-pub(crate) fn sample(seq: u64, outcome: Outcome) -> Sample {
+pub fn sample(seq: u64, outcome: Outcome) -> Sample {
     let started = seq * SECOND;
     let (took, connect, message) = match outcome {
         Outcome::Ok => (400_000, Some(80_000), "HTTP probe succeeded with statuscode: 200"),
@@ -214,7 +219,7 @@ impl State {
 
 impl World {
     /// Runs the world and writes down what an observer would have seen.
-    pub(crate) fn record(self) -> Record {
+    pub fn record(self) -> Record {
         let end_ms = self.ramp_ms + self.hold_ms;
         let mut state = State {
             world: self,

@@ -2,26 +2,26 @@
 
 use std::sync::LazyLock;
 
+use brimful_evidence::record::{Host, KnobReading};
+use brimful_judge::report::{At, BlockReport, CellReport, Quantiles, Report, RunInfo};
+use brimful_plan::arm::{ARM, Arm};
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome};
 use indexmap::IndexMap;
 
-use super::super::report::{At, BlockReport, CellReport, Quantiles, Report, RunInfo};
-use super::super::support::healthy;
-use crate::evidence::record::{Host, KnobReading};
-use crate::plan::arm::{ARM, Arm};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome};
+use crate::healthy;
 
 /// What one block of 100 probes came to.
 #[derive(Clone, Copy)]
-pub(crate) struct Made {
-    pub(crate) void: bool,
-    pub(crate) failed: u64,
-    pub(crate) mean_ms: f64,
+pub struct Made {
+    pub void: bool,
+    pub failed: u64,
+    pub mean_ms: f64,
     /// `None` where it falls among the censored.
-    pub(crate) p99_ms: Option<f64>,
-    pub(crate) rate: Option<f64>,
-    pub(crate) held: u64,
-    pub(crate) timeout_ns: u64,
+    pub p99_ms: Option<f64>,
+    pub rate: Option<f64>,
+    pub held: u64,
+    pub timeout_ns: u64,
 }
 
 impl Default for Made {
@@ -62,7 +62,7 @@ fn from_record() -> CellReport {
     Report::build(info, &[record], &planned).cells.remove(0)
 }
 
-pub(crate) fn block(number: u32, made: Made) -> BlockReport {
+pub fn block(number: u32, made: Made) -> BlockReport {
     of(&any_cell().blocks[0], number, made)
 }
 
@@ -88,7 +88,7 @@ fn of(like: &BlockReport, number: u32, made: Made) -> BlockReport {
     block
 }
 
-pub(crate) fn cell(id: &str, blocks: &[Made]) -> CellReport {
+pub fn cell(id: &str, blocks: &[Made]) -> CellReport {
     let mut cell = any_cell();
     let like = cell.blocks[0].clone();
     cell.id = id.to_owned();
@@ -108,7 +108,7 @@ pub(crate) fn cell(id: &str, blocks: &[Made]) -> CellReport {
 }
 
 /// A run of these cells.
-pub(crate) fn report(cells: Vec<CellReport>) -> Report {
+pub fn report(cells: Vec<CellReport>) -> Report {
     let info = RunInfo {
         scenario: "made-up".into(),
         question: "Is the new one slower?".into(),
@@ -127,7 +127,7 @@ pub(crate) fn report(cells: Vec<CellReport>) -> Report {
 }
 
 /// A run with two arms of these cells, by the ids that they have without the arm; `""` for the only one.
-pub(crate) fn arms(base: Vec<(&str, Vec<Made>)>, head: Vec<(&str, Vec<Made>)>) -> Report {
+pub fn arms(base: Vec<(&str, Vec<Made>)>, head: Vec<(&str, Vec<Made>)>) -> Report {
     let mut cells = Vec::new();
     for (arm, own) in [("base", base), ("head", head)] {
         for (id, blocks) in own {
@@ -143,7 +143,7 @@ pub(crate) fn arms(base: Vec<(&str, Vec<Made>)>, head: Vec<(&str, Vec<Made>)>) -
 }
 
 /// Blocks that differ a little, as those of a machine do, about `factor` times a level; the same for the same salt.
-pub(crate) fn noisy(blocks: u32, factor: f64, salt: u64) -> Vec<Made> {
+pub fn noisy(blocks: u32, factor: f64, salt: u64) -> Vec<Made> {
     let mut seeded = brimful_loadgen_plan::seeded::Seeded::stream(99, salt);
     (0..blocks)
         .map(|_| {

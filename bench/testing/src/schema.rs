@@ -1,6 +1,6 @@
 //! The schemas of what scripts read, `docs/schema/`, held to the types.
 //!
-//! When a type changed: `BRIMFUL_WRITE_SCHEMA=1 cargo test -p brimful --lib schema`, then read the difference.
+//! When a type changed: `BRIMFUL_WRITE_SCHEMA=1 cargo test --workspace schema`, then read the difference.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The schema of a document by its type.
-pub(crate) fn of<T: JsonSchema>(name: &str, title: &str, version: u32) -> Value {
+pub fn of<T: JsonSchema>(name: &str, title: &str, version: u32) -> Value {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut of_types = generator.into_root_schema_for::<T>().to_value();
     of_types["properties"]["schema_version"]["const"] = json!(version);
@@ -27,19 +27,19 @@ pub(crate) fn of<T: JsonSchema>(name: &str, title: &str, version: u32) -> Value 
 }
 
 /// Holds a schema to the committed one, or writes that anew.
-pub(crate) fn is_committed(name: &str, version: u32, schema: &Value) {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/schema/{name}-{version}.json"));
+pub fn is_committed(name: &str, version: u32, schema: &Value) {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schema/{name}-{version}.json"));
     let text = format!("{schema:#}\n");
     if std::env::var_os("BRIMFUL_WRITE_SCHEMA").is_some() {
         std::fs::write(&committed, &text).unwrap();
     }
     let saved = std::fs::read_to_string(&committed).unwrap_or_default();
-    assert!(saved == text, "the types changed: BRIMFUL_WRITE_SCHEMA=1 cargo test -p brimful --lib schema");
+    assert!(saved == text, "the types changed: BRIMFUL_WRITE_SCHEMA=1 cargo test --workspace schema");
 }
 
 /// With `BRIMFUL_WRITE_REPORTS=FOLDER` a document is written there, below the name of its schema, for a validator that is not ours
 /// (`scripts/check hlog`).
-pub(crate) fn hand_over(name: &str, which: &str, document: &impl Serialize) {
+pub fn hand_over(name: &str, which: &str, document: &impl Serialize) {
     if let Some(folder) = std::env::var_os("BRIMFUL_WRITE_REPORTS") {
         let folder = Path::new(&folder).join(name);
         std::fs::create_dir_all(&folder).unwrap();

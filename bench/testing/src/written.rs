@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use brimful_evidence::record::*;
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::latency::Latency;
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::cell::*;
 use brimful_target_plan::{AcceptPause, Listening, Nofile, Ready};
 
 use super::{ADDRESS, BASE, MS, World, probe_plan};
-use crate::evidence::record::*;
-use crate::evidence::series::Series;
-use crate::plan::cell::*;
 
 impl World {
-    pub(super) fn written_down(
+    pub fn written_down(
         self,
         samples: Vec<Sample>,
         listener: ListenerEvidence,

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use brimful_live::link;
 use brimful_target::limits::set_nofile;
 use brimful_target_plan::Nofile;
 use rustix::mount::{MountFlags, mount};
@@ -20,7 +21,6 @@ use rustix::termios::{OptionalActions, tcdrain, tcgetattr, tcsetattr};
 use super::cpio::{self, Entry, What};
 use super::frame::{CONTENT_MOST, Frame};
 use super::{MODULES, ORDER, Order, PORT};
-use crate::live::link;
 
 /// What is mounted, in this order: kind and place. Some kernels have no tracefs, and nothing that a verdict needs is in it.
 const MOUNTS: [(&str, &str); 6] = [

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::cpio::{Entry, What};
 use self::frame::{Frame, Frames};
 use self::qemu::Qemu;
-use super::interrupt::{Interrupt, LOOK, StopSignal};
+use brimful_live::interrupt::{Interrupt, LOOK, StopSignal};
 
 pub use self::cpio::CpioError;
 pub use self::frame::FrameError;
@@ -33,9 +33,6 @@ pub const GUEST: &str = "__vm-guest";
 
 /// The first argument of the process that becomes QEMU, which no user types.
 pub const BOUND: &str = "__vm-bound";
-
-/// The word on the guest's kernel command line that says what it runs in.
-pub(super) const VIRTUAL: &str = "brimful.virtual";
 
 /// The file in a run's folder that keeps what the guest's kernel said.
 const CONSOLE: &str = "console.log";
@@ -384,39 +381,9 @@ fn last_lines(path: &Path, count: usize) -> Option<String> {
     (!words.is_empty()).then_some(words)
 }
 
-/// What this process runs in, from the text of `/proc/cmdline`: the name that brimful gave its guest, `None` outside of one.
-fn virtual_of(command_line: &str) -> Option<String> {
-    let mut words = command_line.split_ascii_whitespace().take_while(|word| *word != "--");
-    let value = words.find_map(|word| word.strip_prefix(VIRTUAL)?.strip_prefix('='))?;
-    Some(value.to_owned())
-}
-
-/// What this process runs in.
-pub(super) fn of_this_process() -> Option<String> {
-    virtual_of(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
-}
-
-/// Whether this host is a guest that brimful booted, and so its own to change.
-pub(super) fn is_guest() -> bool {
-    of_this_process().is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_guest_knows_what_it_is_from_the_kernels_command_line() {
-        let table = [
-            ("console=ttyS0 brimful.virtual=qemu-tcg rdinit=/brimful -- __vm-guest", Some("qemu-tcg")),
-            ("console=ttyS0 -- brimful.virtual=qemu-tcg", None),
-            ("brimful.virtual_machine=qemu-tcg quiet", None),
-            ("BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro", None),
-        ];
-        for (line, expected) in table {
-            assert_eq!(virtual_of(line).as_deref(), expected, "{line}");
-        }
-    }
 
     #[test]
     fn the_end_of_a_console_is_one_line() {

@@ -4,9 +4,8 @@
 //! a package that was only unpacked has none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::VmError;
 

@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use brimful_live::interrupt::{Interrupt, LOOK};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use super::{Accelerator, BOUND, GUEST, Size};
-use crate::live::interrupt::{Interrupt, LOOK};
 
 /// The program, in Debian's package `qemu-system-x86`.
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
@@ -47,7 +47,7 @@ pub(super) fn arguments(
     let command_line = format!(
         "console=ttyS0 panic=-1 loglevel=6 LD_LIBRARY_PATH=/{} {}={} rdinit=/{} -- {GUEST}",
         super::binary::LIBRARIES,
-        super::VIRTUAL,
+        brimful_live::guest::VIRTUAL,
         accelerator.virtual_name(),
         super::binary::BINARY,
     );

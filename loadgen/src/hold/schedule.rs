@@ -12,7 +12,7 @@ use super::renewals::Renewals;
 /// The course that connections take. All instants are nanoseconds of the common clock.
 #[derive(Debug)]
 pub(super) enum Course {
-    /// They are held for as long as the load lasts; whether they talk is another matter (`super::talk`).
+    /// They are held for as long as the load lasts; whether they talk is another matter (`super::exchange`).
     Stay,
     /// They are closed in the order in which they were established.
     Churn(Lifetimes),

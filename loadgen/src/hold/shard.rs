@@ -10,19 +10,19 @@ use brimful_target::limits;
 use rustix::event::epoll::{Event, EventFlags};
 use rustix::fd::BorrowedFd;
 
-use super::away::Away;
-use super::course::Course;
+use super::disconnected::Away;
+use super::exchange::Talk;
+use super::schedule::Course;
 use super::socket::{self, Handshake, Peer};
 use super::storm::Storm;
 use super::table::Table;
-use super::talk::Talk;
 use super::tally::Tally;
 use super::waiter::{self, EVENTS, Happened, Waiter};
 use super::{Connections, Held, LoadError, Schedule};
 
-mod comeback;
 mod due;
-mod talking;
+mod exchange;
+mod reconnect;
 
 /// A running shard.
 pub(super) struct Shard<'a, F> {

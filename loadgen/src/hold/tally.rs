@@ -4,7 +4,7 @@ use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint, Phase};
 use brimful_loadgen_plan::pace::Busiest;
 use brimful_target::errno;
 
-use super::talk::Answered;
+use super::exchange::Answered;
 use super::timeline::Timeline;
 
 /// Counts of a running shard. All instants are nanoseconds since the start of the cell.

@@ -17,9 +17,9 @@ use socket2::{Domain, Socket, Type};
 use super::*;
 
 mod churn;
-mod comeback;
+mod exchange;
 mod half_open;
-mod talking;
+mod reconnect;
 
 /// A bound socket that does not listen yet, on a port of the kernel's choice.
 fn bound(address: &str) -> (Socket, SocketAddr) {

@@ -13,8 +13,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::LoadError;
-use super::table;
+use super::{LoadError, table};
 
 /// The most events taken at once: 3 KB of buffer, and more than one batch of openings completes.
 pub(super) const EVENTS: usize = 256;

@@ -5,10 +5,9 @@
 //! may block neither the runtime nor the next probe. For a `tcpSocket` probe that is kinder than the kubelet, which
 //! closes inside the probe and so may come to its next tick a second later.
 
-use std::io;
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::{io, thread};
 
 use socket2::SockRef;
 

@@ -6,15 +6,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use brimful_evidence::kube::{self, BYTES_MOST, KubeError, Seen};
+use brimful_judge::report::SCHEMA_VERSION;
+use brimful_k8s::restarts::{Foretold, text};
 use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample, Summary};
+use brimful_runner::store;
 
-use crate::cli::arguments::Restarts;
-use crate::cli::put;
+use crate::arguments::Restarts;
 use crate::error::{Error, ExitStatus};
-use crate::evidence::kube::{self, BYTES_MOST, KubeError, Seen};
-use crate::judge::pod_restarts::{Foretold, text};
-use crate::judge::report::SCHEMA_VERSION;
-use crate::store;
+use crate::put;
 
 pub(super) fn restarts(options: &Restarts) -> Result<ExitStatus, Error> {
     let mut seen = Seen::default();

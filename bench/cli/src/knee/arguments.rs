@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
+use brimful_plan::knee::Within;
 use clap::{Args, ValueEnum};
-
-use crate::plan::knee::Within;
 
 /// The form of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Format {
+pub(crate) enum Format {
     /// For people
     #[default]
     Text,
@@ -32,26 +31,26 @@ near enough. Healthy means that no probe failed.
 Exit status: 0 done, 2 usage or scenario wrong, 3 this machine refuses, 6 the generator gave no
 load that says something, 7 the target did not start, 130/143 stopped by a signal (what is known
 is saved).")]
-pub(in crate::cli) struct Knee {
+pub(crate) struct Knee {
     /// Files, folders of files, or names of built-in scenarios
     #[arg(required = true)]
-    pub(in crate::cli) scenarios: Vec<String>,
+    pub(crate) scenarios: Vec<String>,
     /// Search only the cells whose id matches
     #[arg(long, value_name = "CELL-GLOB")]
-    pub(in crate::cli) only: Option<String>,
+    pub(crate) only: Option<String>,
     /// How near the last healthy and the first unhealthy load are to be
     #[arg(long, value_name = "PERCENT", default_value_t = Within::DEFAULT)]
-    pub(in crate::cli) within: Within,
+    pub(crate) within: Within,
     /// The most connections tried [default: the scenario's, or a quarter beyond a foretold knee that is farther, up to four times as many]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4_000_000))]
-    pub(in crate::cli) max: Option<u64>,
+    pub(crate) max: Option<u64>,
     /// Where to write; must be new or empty [default: brimful-out/knee-NAME-TIME]
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Write into a folder that is not empty
     #[arg(long)]
-    pub(in crate::cli) force: bool,
+    pub(crate) force: bool,
     /// What to print when it is done
     #[arg(long, value_enum, default_value_t)]
-    pub(in crate::cli) format: Format,
+    pub(crate) format: Format,
 }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use brimful_judge::knee::CellKnee;
+use brimful_judge::verdict::Verdict;
+use brimful_live::cell::Live;
 use brimful_loadgen_plan::outcome::LoadPoint;
+use brimful_plan::cell::Cell;
+use brimful_plan::knee::Knee;
 
-use crate::cli::say;
-use crate::judge::knee::CellKnee;
-use crate::judge::verdict::Verdict;
-use crate::live::cell::Live;
-use crate::plan::cell::Cell;
-use crate::plan::knee::Knee;
+use crate::say;
 
 /// How often a long try gives a sign of life.
 const EVERY: Duration = Duration::from_secs(5);
@@ -97,6 +97,6 @@ impl Progress {
 
     /// The search of a cell ended.
     pub(super) fn end(&self, known: &CellKnee) {
-        say(&format!("[{}/{}] {}: {}", self.number, self.cells, known.id, known.in_short()));
+        say(&format!("[{}/{}] {}: {}", self.number, self.cells, known.id, brimful_report::knee::sentence(known)));
     }
 }

@@ -2,29 +2,30 @@
 
 use std::time::Duration;
 
+use brimful_evidence::record::{KnobReading, Record};
+use brimful_judge::knee::{self, CellKnee, KNEE_VERSION, KneeReport, Seen};
+use brimful_judge::report::{ScenarioName, Tool};
+use brimful_judge::verdict::judge;
+use brimful_live::cell::{self, CellError};
+use brimful_live::compose::{self, Belongs};
+use brimful_live::interrupt::Interrupt;
+use brimful_live::machine;
+use brimful_plan::cell::Cell;
+use brimful_plan::cost::Machine;
+use brimful_plan::knee::{Foretold, Hint, Search, ramp, try_at};
+use brimful_plan::predict::predict;
+use brimful_plan::topology;
+use brimful_report::knee::{markdown, text};
+use brimful_report::text::Look;
+use brimful_runner::store::RunDirectory;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::arguments::{Format, Knee};
 use super::progress::Progress;
-use crate::cli::sources::Source;
-use crate::cli::{WIDTH, colour, explain, in_words, put, say};
 use crate::error::{Error, ExitStatus};
-use crate::evidence::record::{KnobReading, Record};
-use crate::judge::knee::{self, CellKnee, KNEE_VERSION, KneeReport, Seen, markdown, text};
-use crate::judge::report::text::Look;
-use crate::judge::report::{ScenarioName, Tool};
-use crate::judge::verdict::judge;
-use crate::live::cell::{self, CellError};
-use crate::live::compose::{self, Belongs};
-use crate::live::interrupt::Interrupt;
-use crate::live::machine;
-use crate::plan::cell::Cell;
-use crate::plan::cost::Machine;
-use crate::plan::knee::{Foretold, Hint, Search, ramp, try_at};
-use crate::plan::predict::predict;
-use crate::plan::topology;
-use crate::store::RunDirectory;
+use crate::sources::Source;
+use crate::{WIDTH, colour, explain, in_words, put, say};
 
 /// Nothing in a search is left to chance.
 const SEED: u64 = 0;
@@ -84,7 +85,7 @@ impl Session<'_> {
             }
             let known = course.gathered();
             progress.end(&known);
-            self.directory.log(&format!("{}: {}", known.id, known.in_short()))?;
+            self.directory.log(&format!("{}: {}", known.id, brimful_report::knee::sentence(&known)))?;
             put_last(&mut report, known);
             if let Err(error) = ended {
                 self.directory.log(&in_words(&error))?;

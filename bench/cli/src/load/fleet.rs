@@ -2,21 +2,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use brimful_fleet::member::End;
+use brimful_fleet::report::FleetReport;
+use brimful_fleet::shell::share::Fleet;
+use brimful_fleet::summary::{is_whole, text};
+use brimful_fleet::{FleetPlan, LEAD_NS, MEMBERS_MOST, Windows, ns};
+use brimful_live::interrupt::Interrupt;
+use brimful_live::message::Failed;
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
+use brimful_runner::store;
 
 use super::{Format, Load, line, prepare, summary};
-use crate::cli::arguments::FleetOptions;
-use crate::cli::behaviour::Conducted;
-use crate::cli::{put, say};
+use crate::arguments::FleetOptions;
 use crate::error::{Error, ExitStatus};
-use crate::evidence::fleet::FleetReport;
-use crate::judge::fleet::{is_whole, text};
-use crate::live::fleet::share::Fleet;
-use crate::live::interrupt::Interrupt;
-use crate::live::message::Failed;
-use crate::plan::fleet::member::End;
-use crate::plan::fleet::{FleetPlan, LEAD_NS, MEMBERS_MOST, Windows, ns};
-use crate::store;
+use crate::load_options::Conducted;
+use crate::{put, say};
 
 /// Where Kubernetes tells a pod of an Indexed Job which one it is.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -84,7 +84,7 @@ fn take_part<T: Send + 'static>(
         Ok(prepared) => prepared,
         Err(error) => {
             // The gatherer is told, so that the report has a reason and not only a gap.
-            fleet.fail(crate::live::message::chain(&error));
+            fleet.fail(brimful_live::message::chain(&error));
             fleet.end().map(drop).ok();
             return Err(error);
         }
@@ -119,7 +119,7 @@ fn give(report: &FleetReport, options: &Load, fleet: &FleetOptions) -> Result<()
         Format::Text => put(&text(report)),
     }
     match &fleet.out {
-        Some(path) => store::write(path, json.as_bytes()),
+        Some(path) => Ok(store::write(path, json.as_bytes())?),
         None => Ok(()),
     }
 }

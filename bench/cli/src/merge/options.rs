@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::arguments::Format;
+use crate::arguments::Format;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   brimful merge monday tuesday --out both
   brimful merge generator-*/ --out all --force")]
-pub(in crate::cli) struct Options {
+pub(crate) struct Options {
     /// Folders that `brimful run` wrote, or the report.json in them
     #[arg(required = true, num_args = 2.., value_name = "DIR")]
     pub(super) runs: Vec<PathBuf>,

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use super::course::{Course, Overall, Probes, Running};
+use brimful_judge::wording::{count, counted, time};
+
 use super::history::History;
 use super::line::{Line, Tone, bar, fullness, letter, span, sparkline, words};
-use crate::judge::words::{count, counted, time};
+use crate::progress::state::{Course, Overall, Probes, Running};
 
 /// A terminal below this many columns gets short names and no second column of drawings.
 const NARROW: usize = 60;

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use terminal_size::terminal_size_of;
 
-use super::course::Course;
 use super::frame::{Size, frame};
 use super::line::Line;
 use super::paint::Painter;
+use crate::progress::state::Course;
 
 /// From one picture to the next.
 const EVERY: Duration = Duration::from_millis(125);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::course::{Overall, Running, STOPPING};
+use brimful_judge::wording::count;
+
 use super::frame::{block, number};
 use super::line::{Line, Tone};
-use crate::judge::words::count;
+use crate::progress::state::{Overall, Running, STOPPING};
 
 /// How often a long cell gives a sign of life.
 pub(super) const EVERY: Duration = Duration::from_secs(5);
@@ -73,12 +74,12 @@ pub(super) fn ended(cell: &Running, overall: &Overall, became: &str, took: Durat
 
 #[cfg(test)]
 mod tests {
+    use brimful_live::cell::Live;
+    use brimful_live::observe::Glance;
     use brimful_loadgen_plan::outcome::LoadPoint;
 
-    use super::super::course::Course;
     use super::*;
-    use crate::live::cell::Live;
-    use crate::live::observe::Glance;
+    use crate::progress::state::Course;
 
     #[test]
     fn lines_read_well() {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use brimful_live::cell::Live;
+use brimful_live::observe::Glance;
 use brimful_loadgen_plan::outcome::LoadPoint;
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::history::History;
-use crate::live::cell::Live;
-use crate::live::observe::Glance;
 
 /// How many of the latest probes are kept.
 const STRIP: usize = 60;

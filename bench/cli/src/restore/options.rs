@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::arguments::Format;
+use crate::arguments::Format;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -15,7 +15,7 @@ Examples:
 
 Exit status: 0 nothing is left to do, 3 something could not be put back or a run is still at work.
 What it does and what it leaves alone: docs/host.md.")]
-pub(in crate::cli) struct Options {
+pub(crate) struct Options {
     /// Only look, and say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use brimful_evidence::journal::Change;
+use brimful_judge::wording::counted;
+use brimful_live::journal::{Ended, Outcome, Places, Settled};
+
 use super::{Options, Restored};
-use crate::evidence::journal::Change;
-use crate::judge::words::counted;
-use crate::live::journal::{Ended, Outcome, Places, Settled};
 
 pub(super) fn render(restored: &Restored, places: &Places) -> String {
     let Restored { dry_run, journals, control_groups, done, .. } = restored;

@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use brimful_evidence::record::Record;
+use brimful_judge::{Verdict, judge, worth_repeating};
+use brimful_live::cell::{self, CellError, Live};
+use brimful_live::compose::{self, Belongs};
+use brimful_live::cooldown::Cooled;
+use brimful_live::journal::Book;
+use brimful_plan::cell::Cell;
+use brimful_plan::expect::CellOutcome;
+use brimful_plan::predict::predict;
+use brimful_plan::topology::{self, Layout};
 use jiff::Timestamp;
 
 use super::session::Session;
 use super::verify;
 use crate::error::{Error, ExitStatus};
-use crate::evidence::record::Record;
-use crate::judge::{Verdict, judge, worth_repeating};
-use crate::live::cell::{self, CellError, Live};
-use crate::live::compose::{self, Belongs};
-use crate::live::cooldown::Cooled;
-use crate::live::journal::Book;
-use crate::plan::cell::Cell;
-use crate::plan::expect::CellOutcome;
-use crate::plan::predict::predict;
-use crate::plan::topology::{self, Layout};
 
 /// How often a block is run again that came to nothing. A machine that is too busy three times in a row will be so the fourth time.
 const REPEATS: u32 = 2;

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use brimful_live::interrupt::Interrupt;
+use brimful_live::journal::{self, Book, Places};
+use brimful_plan::cell::{Cell, Sandbox};
+use brimful_plan::knob::is_host_wide;
+use brimful_plan::refusal::Refusal;
+use brimful_plan::scenario::Scenario;
+use brimful_plan::wording;
+
 use super::options::Options;
 use super::prepare::Prepared;
-use crate::cli::explain;
 use crate::error::{Error, ExitStatus};
-use crate::live::interrupt::Interrupt;
-use crate::live::journal::{self, Book, Places};
-use crate::plan::cell::{Cell, Sandbox};
-use crate::plan::knob::is_host_wide;
-use crate::plan::refusal::Refusal;
-use crate::plan::scenario::Scenario;
-use crate::plan::words;
+use crate::explain;
 
 /// How much of a command line the journal keeps, in characters.
 const TYPED_MOST: usize = 500;
@@ -36,14 +37,14 @@ pub(super) fn notes(scenario: &Scenario, cells: &[Cell], jobs: usize) -> Result<
         }
         notes.push(format!(
             "{} was set on the machine itself, for every program on it, and put back after each cell",
-            words::quoted(changed)
+            wording::quoted(changed)
         ));
     }
     Ok(notes)
 }
 
 /// Refuses cells that would change what cannot be changed here. Changes nothing.
-pub(in crate::cli) fn could(scenario: &Scenario, cells: &[Cell]) -> Result<(), Error> {
+pub(crate) fn could(scenario: &Scenario, cells: &[Cell]) -> Result<(), Error> {
     let places = Places::of_this_machine(None);
     Ok(changed(scenario, cells).into_iter().try_for_each(|name| places.try_open(name))?)
 }

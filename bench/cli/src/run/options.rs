@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use brimful_plan::order::{BLOCKS_MOST, SEED_MOST};
 use clap::Args;
 
-use crate::cli::arguments::Format;
-use crate::plan::order::{BLOCKS_MOST, SEED_MOST};
+use crate::arguments::Format;
 
 /// The most cells at once; more would only measure each other.
 const JOBS_MOST: i64 = 64;
@@ -20,7 +20,7 @@ Examples:
   brimful run my.toml --blocks 10 --seed 42
   brimful run my.toml --blocks 10 --arm base:target.backlog=4096 --arm head:target.backlog=128
   brimful run my.toml --format json --out /tmp/mine")]
-pub(in crate::cli) struct Options {
+pub(crate) struct Options {
     /// Files, folders of files, or names of built-in scenarios [default: origin]
     pub(super) scenarios: Vec<String>,
     /// Where to write; must be new or empty [default: brimful-out/NAME-TIME]

@@ -2,38 +2,39 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use crate::cli::check;
-use crate::cli::sources::Source;
+use brimful_plan::arm::Arm;
+use brimful_plan::cell::{Cell, Sandbox};
+use brimful_plan::cost::{self, Machine};
+use brimful_plan::host;
+use brimful_plan::order::Order;
+use brimful_plan::quick::quick;
+use brimful_plan::refusal::Refusal;
+use brimful_plan::scenario::Scenario;
+
+use crate::check;
 use crate::error::Error;
-use crate::plan::arm::Arm;
-use crate::plan::cell::{Cell, Sandbox};
-use crate::plan::cost::{self, Machine};
-use crate::plan::host;
-use crate::plan::order::Order;
-use crate::plan::quick::quick;
-use crate::plan::refusal::Refusal;
-use crate::plan::scenario::Scenario;
+use crate::sources::Source;
 
 /// What is asked of a run besides its scenario.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Wish {
+pub(crate) struct Wish {
     /// In place of the scenario's own; empty for those.
-    pub(in crate::cli) arms: Vec<Arm>,
+    pub(crate) arms: Vec<Arm>,
     /// A glob over the ids of cells.
-    pub(in crate::cli) only: Option<String>,
+    pub(crate) only: Option<String>,
     /// At least 1.
-    pub(in crate::cli) blocks: u32,
+    pub(crate) blocks: u32,
     /// The order of the cells.
-    pub(in crate::cli) order: Order,
+    pub(crate) order: Order,
     /// Cells at once, at least 1.
-    pub(in crate::cli) jobs: usize,
+    pub(crate) jobs: usize,
     /// Whether the shortest form will do.
-    pub(in crate::cli) quick: bool,
+    pub(crate) quick: bool,
 }
 
 impl Wish {
     /// So many blocks of everything, one cell at a time, by a seed or by one of chance.
-    pub(in crate::cli) fn blocks(blocks: u32, seed: Option<u64>) -> Self {
+    pub(crate) fn blocks(blocks: u32, seed: Option<u64>) -> Self {
         let order = Order::of_run(blocks, seed, chance);
         Self { arms: Vec::new(), only: None, blocks, order, jobs: 1, quick: false }
     }
@@ -41,11 +42,11 @@ impl Wish {
 
 /// A run that can begin.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Prepared {
+pub(crate) struct Prepared {
     /// With the arms that are to be run.
-    pub(in crate::cli) scenario: Scenario,
+    pub(crate) scenario: Scenario,
     /// Every cell of a block, in the scenario's order.
-    pub(in crate::cli) cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
     pub(super) blocks: u32,
     pub(super) order: Order,
     pub(super) jobs: usize,
@@ -57,7 +58,7 @@ pub(in crate::cli) struct Prepared {
 ///
 /// # Errors
 /// When the arms do not go with the scenario, when no cell fits, and when this machine refuses.
-pub(in crate::cli) fn prepare(source: &Source, wish: &Wish, machine: &Machine) -> Result<Prepared, Error> {
+pub(crate) fn prepare(source: &Source, wish: &Wish, machine: &Machine) -> Result<Prepared, Error> {
     let mut scenario = source.scenario.clone();
     if !wish.arms.is_empty() {
         scenario = scenario.with_arms(wish.arms.clone()).map_err(|refusal| Error::Refused(vec![refusal]))?;

@@ -4,52 +4,53 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use brimful_evidence::record::{Host, Record};
+use brimful_judge::report::{Report, RunInfo};
+use brimful_judge::wording::counted;
+use brimful_live::cooldown::{self, Cooled, Tables};
+use brimful_live::interrupt::Interrupt;
+use brimful_live::journal::Book;
+use brimful_live::machine;
+use brimful_plan::cell::Cell;
+use brimful_plan::cost::Machine;
+use brimful_runner::store::RunDirectory;
+
 use super::attempt::{Attempts, Ended, in_short, status_of};
 use super::prepare::Prepared;
 use super::verify;
-use crate::cli::progress::Progress;
-use crate::cli::{explain, in_words, say};
 use crate::error::{Error, ExitStatus};
-use crate::evidence::record::{Host, Record};
-use crate::judge::report::{Report, RunInfo};
-use crate::judge::words::counted;
-use crate::live::cooldown::{self, Cooled, Tables};
-use crate::live::interrupt::Interrupt;
-use crate::live::journal::Book;
-use crate::live::machine;
-use crate::plan::cell::Cell;
-use crate::plan::cost::Machine;
-use crate::store::RunDirectory;
+use crate::progress::Progress;
+use crate::{explain, in_words, say};
 
 /// Where and how everything is run.
 #[derive(Clone, Copy)]
-pub(in crate::cli) struct Here<'a> {
+pub(crate) struct Here<'a> {
     /// This machine, as it was read before anything began.
-    pub(in crate::cli) machine: &'a Machine,
+    pub(crate) machine: &'a Machine,
     /// Set by Ctrl-C and SIGTERM.
-    pub(in crate::cli) interrupt: &'a Interrupt,
+    pub(crate) interrupt: &'a Interrupt,
     /// Where this machine itself may be changed.
-    pub(in crate::cli) book: Option<&'a Book>,
+    pub(crate) book: Option<&'a Book>,
     /// Lines instead of a progress display, also on a terminal.
-    pub(in crate::cli) plain: bool,
+    pub(crate) plain: bool,
     /// Whether a cell that is expected to be void is no failure.
-    pub(in crate::cli) verify: bool,
+    pub(crate) verify: bool,
 }
 
 /// What came of a run.
 #[derive(Debug)]
-pub(in crate::cli) struct Ran {
+pub(crate) struct Ran {
     /// It is saved, and not shown yet.
-    pub(in crate::cli) report: Report,
+    pub(crate) report: Report,
     /// What its cells do to the exit status, a signal included.
-    pub(in crate::cli) status: ExitStatus,
+    pub(crate) status: ExitStatus,
 }
 
 /// Runs a scenario that was made ready into a folder, and saves the report, a partial one after a signal.
 ///
 /// # Errors
 /// What stops a run; a partial report is saved then, too.
-pub(in crate::cli) fn run(prepared: &Prepared, directory: &RunDirectory, here: Here<'_>) -> Result<Ran, Error> {
+pub(crate) fn run(prepared: &Prepared, directory: &RunDirectory, here: Here<'_>) -> Result<Ran, Error> {
     let session = Session {
         prepared,
         directory,

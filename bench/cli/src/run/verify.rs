@@ -1,12 +1,13 @@
 //! `--verify`: whether a run found what its scenario holds to be true.
 
+use brimful_judge::expect;
+use brimful_judge::report::Report;
+use brimful_plan::cell::Cell;
+use brimful_plan::expect::{CellOutcome, Expectation};
+
 use super::prepare::Prepared;
-use crate::cli::say;
 use crate::error::ExitStatus;
-use crate::judge::expect;
-use crate::judge::report::Report;
-use crate::plan::cell::Cell;
-use crate::plan::expect::{CellOutcome, Expectation};
+use crate::say;
 
 /// Whether the scenario's own truth is that this cell says nothing about the target: then it is no failure that it does not.
 pub(super) fn expects_void(expect: &[Expectation], cell: &Cell) -> bool {

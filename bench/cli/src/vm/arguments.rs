@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brimful_plan::order::{BLOCKS_MOST, SEED_MOST};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::arguments::Format;
-use crate::plan::order::{BLOCKS_MOST, SEED_MOST};
+use crate::arguments::Format;
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Vm {
+pub(crate) struct Vm {
     #[command(subcommand)]
     pub(super) what: VmCommand,
 }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use brimful::judge::judge;
-use brimful::plan::expect::{CauseName, CellOutcome};
+use brimful_judge::judge;
+use brimful_plan::expect::{CauseName, CellOutcome};
 
 use super::support::{BRIMFUL, Run, killed_leaves_nothing_with, sandbox_allowed};
 

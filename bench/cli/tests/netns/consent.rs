@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use brimful::plan::cell::Path;
+use brimful_plan::cell::Path;
 
 use super::stage::{Side, Stage, Who, everybody, plain, server};
 use super::support::sandbox_allowed;
@@ -194,7 +194,7 @@ fn half_open_load_cannot_be_asked_for_outside_a_sandbox() {
     assert_eq!(output.status.code(), Some(2), "{}", words(&output));
 
     // And not by speaking to the worker itself, either.
-    use brimful::live::message::{Order, Said};
+    use brimful_live::message::{Order, Said};
 
     use super::stage::load as plan;
     let order = Order::Load {
@@ -205,7 +205,7 @@ fn half_open_load_cannot_be_asked_for_outside_a_sandbox() {
     };
     let me = std::process::id().to_string();
     let mut worker = Command::new(super::support::BRIMFUL)
-        .args([brimful::live::process::WORKER, "load", &me])
+        .args([brimful_live::process::WORKER, "load", &me])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -3,13 +3,13 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use brimful::live::cgroup::{self, Group};
-use brimful::live::message::SandboxOrder;
-use brimful::plan::cell::Path;
-use brimful::plan::fault::Fault;
-use brimful::plan::topology;
+use brimful_live::cgroup::{self, Group};
+use brimful_live::message::SandboxOrder;
 use brimful_loadgen_plan::plan::{Behaviour, Sources};
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::cell::Path;
+use brimful_plan::fault::Fault;
+use brimful_plan::topology;
 use brimful_target_plan::{OnEmfile, TargetPlan};
 
 use super::stage::{Account, PORT, Play, Stage, Who, everybody, faulty, load, plain, probe, server};

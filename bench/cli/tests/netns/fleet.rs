@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use brimful::evidence::fleet::FleetReport;
-use brimful::plan::fleet::account::Fate;
+use brimful_fleet::account::Fate;
+use brimful_fleet::report::FleetReport;
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use brimful::judge::knee::KneeReport;
-use brimful::plan::cell::RampUntil;
-use brimful::plan::expect::CauseName;
+use brimful_judge::knee::KneeReport;
+use brimful_plan::cell::RampUntil;
+use brimful_plan::expect::CauseName;
 
 use super::support::{BRIMFUL, Run, sandbox_allowed};
 
@@ -61,7 +61,7 @@ fn a_small_knee_is_found_where_arithmetic_puts_it() {
     assert_eq!(cell.breaks.as_ref().and_then(|broke| broke.verdict.cause), Some(CauseName::FdLimit), "{said}");
     for tried in &cell.tries {
         let record = fs::read(folder.path().join("out").join(&tried.record)).expect("the record of a try");
-        let record: brimful::evidence::record::Record = serde_json::from_slice(&record).unwrap();
+        let record: brimful_evidence::record::Record = serde_json::from_slice(&record).unwrap();
         assert_eq!((record.cell.load.connections, record.load.stopped_rising_at_ns), (tried.load, None));
     }
     assert!(fs::read_to_string(folder.path().join("out/knee.svg")).unwrap().starts_with("<svg "));

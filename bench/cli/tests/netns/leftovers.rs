@@ -1,11 +1,10 @@
 //! Nothing survives a run, however it ends.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use super::support::{BRIMFUL, sandbox_allowed};
 

@@ -1,8 +1,7 @@
 //! What is turned under a running server, and a server that is restarted, on a real kernel.
 
-use brimful::evidence::record::LifeEndWhy;
-use brimful::judge;
-use brimful::plan::expect::Took;
+use brimful_evidence::record::LifeEndWhy;
+use brimful_plan::expect::Took;
 
 use super::support::{BRIMFUL, Run, sandbox_allowed};
 
@@ -42,7 +41,7 @@ fn a_shells_limit_does_nothing_and_prlimit_cures_live() {
     let given: Vec<&str> = record.turned.iter().filter_map(|turned| turned.given.as_deref()).collect();
     assert_eq!(given, ["4096 in the shell, 64:4096 in the target", "4096"], "{}", run.stderr());
     assert!(record.turned.iter().all(|turned| turned.done_ns.is_some_and(|done| done >= turned.due_ns)));
-    let took: Vec<_> = judge::judge(&record).changes.iter().map(|effect| effect.took).collect();
+    let took: Vec<_> = brimful_judge::judge(&record).changes.iter().map(|effect| effect.took).collect();
     assert_eq!(took, [Some(Took::NotYet), Some(Took::Live)], "{:?}", record.probe.samples);
     assert!(record.lives.is_empty(), "nothing could have restarted it");
 }
@@ -77,7 +76,7 @@ fn a_server_that_meets_its_limit_is_restarted_again_and_again_with_growing_pause
     let kubelet = "[restart]\npolicy = \"kubelet\"\nback-off = \"200ms\"\nback-off-cap = \"2s\"\ngrace = \"1s\"\n";
     let run = Run::of(&full("6s", kubelet), &[]);
     let record = run.record();
-    let told = judge::judge(&record).restarts.expect("the kubelet acts");
+    let told = brimful_judge::judge(&record).restarts.expect("the kubelet acts");
     assert!(told.restarts >= 3 && told.settles == Some(false), "{told:?}");
     assert_eq!(run.status(), Some(0), "a loop is a finding: {}", run.stderr());
     for pair in record.lives.windows(2) {
@@ -91,7 +90,7 @@ fn a_server_that_meets_its_limit_is_restarted_again_and_again_with_growing_pause
     }
     let pauses: Vec<u64> = told.lives.iter().skip(1).map(|life| life.paused_ns / 1_000_000).collect();
     assert!(pauses[0] < 200 && pauses[1] >= 200 && pauses[2] >= 400, "{pauses:?}");
-    let target = record.evidence.processes.iter().filter(|p| p.role == brimful::evidence::record::Role::Target);
+    let target = record.evidence.processes.iter().filter(|p| p.role == brimful_evidence::record::Role::Target);
     assert_eq!(target.count(), 1, "one series over all lives");
 }
 
@@ -165,7 +164,7 @@ fn a_command_is_restarted_with_all_that_it_has_started() {
     let kubelet = "[restart]\npolicy = \"kubelet\"\nback-off = \"200ms\"\nback-off-cap = \"400ms\"\ngrace = \"1s\"\n";
     let run = Run::of(&stranger(BEHIND_A_SHELL, kubelet), &[]);
     let record = run.record();
-    let verdict = judge::judge(&record);
+    let verdict = brimful_judge::judge(&record);
     let told = verdict.restarts.expect("the kubelet acts");
     assert!(told.restarts >= 2 && told.settles == Some(false), "{told:?} {}", run.stderr());
     for life in &record.lives[..record.lives.len() - 1] {
@@ -178,7 +177,7 @@ fn a_command_is_restarted_with_all_that_it_has_started() {
     assert!(servers.iter().all(|(_, open)| open.max <= 64), "one series is one process");
     // The last one may live; what the others had open they have no more.
     assert!(servers[..servers.len() - 1].iter().all(|(_, open)| open.last == 0));
-    assert_eq!(verdict.cause, Some(brimful::plan::expect::CauseName::FdLimit), "{:?}", verdict.proof);
+    assert_eq!(verdict.cause, Some(brimful_plan::expect::CauseName::FdLimit), "{:?}", verdict.proof);
 }
 
 #[test]
@@ -212,7 +211,7 @@ fn a_commands_limit_and_its_listener_are_changed_from_outside() {
     let record = run.record();
     assert!(record.turned.iter().all(|turned| turned.error.is_none()), "{:?} {}", record.turned, run.stderr());
     assert_eq!(record.turned[0].given.as_deref(), Some("4096"));
-    let took: Vec<_> = judge::judge(&record).changes.iter().map(|effect| effect.took).collect();
+    let took: Vec<_> = brimful_judge::judge(&record).changes.iter().map(|effect| effect.took).collect();
     assert_eq!(took[0], Some(Took::Live), "{:?}", record.probe.samples);
     let listener = record.evidence.server.listeners.values().next().expect("a listener");
     let limits: Vec<u64> = listener.limit.points.iter().map(|&(_, limit)| limit).collect();

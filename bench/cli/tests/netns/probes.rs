@@ -4,9 +4,9 @@ use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::support::{BRIMFUL, Run, killed_leaves_nothing_with, processes_with, sandbox_allowed};
 
-const GRPC: &str = include_str!("../../../scenarios/grpc-health.toml");
-const HTTPS: &str = include_str!("../../../scenarios/https-health.toml");
-const BLIND: &str = include_str!("../../../scenarios/exec-blind.toml");
+const GRPC: &str = include_str!("../../../../scenarios/grpc-health.toml");
+const HTTPS: &str = include_str!("../../../../scenarios/https-health.toml");
+const BLIND: &str = include_str!("../../../../scenarios/exec-blind.toml");
 
 /// Every failed probe of a run, having come to its stated truth.
 fn failed(text: &str) -> Vec<Sample> {

@@ -7,15 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use brimful::evidence::record::{Evidence, Role};
-use brimful::live::message::{Failed, Order, Place, Said, SandboxOrder, Server, Tell};
-use brimful::live::process::{WORKER, role_name};
-use brimful::plan::cell::{Path, Sandbox};
-use brimful::plan::fault::Fault;
-use brimful::plan::topology;
+use brimful_evidence::record::{Evidence, Role};
+use brimful_live::message::{Failed, Order, Place, Said, SandboxOrder, Server, Tell};
+use brimful_live::process::{WORKER, role_name};
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use brimful_loadgen_plan::plan::{Behaviour, Comeback, LoadPlan, Sources};
 use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample};
+use brimful_plan::cell::{Path, Sandbox};
+use brimful_plan::fault::Fault;
+use brimful_plan::topology;
 use brimful_target::clock::monotonic_ns;
 use brimful_target_plan::TargetPlan;
 

@@ -1,13 +1,12 @@
 //! What the tests that run the binary share.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use brimful::evidence::record::Record;
+use brimful_evidence::record::Record;
 
 /// How long processes may take to come and to go.
 const PATIENCE: Duration = Duration::from_secs(30);

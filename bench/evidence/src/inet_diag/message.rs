@@ -117,15 +117,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::inet_diag::{Family, State};
+    use crate::inet_diag::{Family, State};
 
     // Captured on x86-64, so in little-endian order, in a network namespace of its own: a listener of backlog 1 with
     // five clients and nobody who accepts, and one on [::] whose only client has closed.
-    const LISTEN_V4: &[u8] = include_bytes!("../../../tests/fixtures/netlink/listen-v4-6.18.bin");
-    const LISTEN_V6: &[u8] = include_bytes!("../../../tests/fixtures/netlink/listen-v6-6.18.bin");
-    const STATES_V4: &[u8] = include_bytes!("../../../tests/fixtures/netlink/states-v4-6.18.bin");
-    const STATES_V6: &[u8] = include_bytes!("../../../tests/fixtures/netlink/states-v6-6.18.bin");
-    const REFUSED: &[u8] = include_bytes!("../../../tests/fixtures/netlink/refused-6.18.bin");
+    const LISTEN_V4: &[u8] = include_bytes!("../../tests/fixtures/netlink/listen-v4-6.18.bin");
+    const LISTEN_V6: &[u8] = include_bytes!("../../tests/fixtures/netlink/listen-v6-6.18.bin");
+    const STATES_V4: &[u8] = include_bytes!("../../tests/fixtures/netlink/states-v4-6.18.bin");
+    const STATES_V6: &[u8] = include_bytes!("../../tests/fixtures/netlink/states-v6-6.18.bin");
+    const REFUSED: &[u8] = include_bytes!("../../tests/fixtures/netlink/refused-6.18.bin");
 
     fn bodies(bytes: &[u8]) -> Vec<Body> {
         Messages::new(bytes).map(|message| message.unwrap().body).collect()

@@ -73,7 +73,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::inet_diag::{State, u16_at, u32_at};
+    use crate::inet_diag::{State, u16_at, u32_at};
 
     #[test]
     fn a_request_has_every_field_in_its_place() {

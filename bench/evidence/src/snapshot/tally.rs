@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::ports::PortRange;
-use crate::evidence::inet_diag::{Entry, State};
+use crate::inet_diag::{Entry, State};
 
 /// Destinations that are kept by name.
 const DESTINATIONS: usize = 32;
@@ -156,7 +156,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::inet_diag::Family;
+    use crate::inet_diag::Family;
 
     fn entry(state: State, local: &str, remote: &str, inode: u32) -> Entry {
         Entry {

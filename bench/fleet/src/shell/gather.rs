@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 
 use super::stream::{FAREWELL, UNSAID_MOST, hear, say};
 use super::{Link, News, Order, World};
-use crate::plan::fleet::account::Gathered;
-use crate::plan::fleet::gatherer::{Action, Event, Gatherer, Peer};
-use crate::plan::fleet::wire::{FIRST_MOST, line};
-use crate::plan::fleet::{FleetPlan, Windows};
+use crate::account::Gathered;
+use crate::gatherer::{Action, Event, Gatherer, Peer};
+use crate::wire::{FIRST_MOST, line};
+use crate::{FleetPlan, Windows};
 
 /// What was heard and not yet taken in, at most. Accounts among it are the largest.
 const UNHEARD_MOST: usize = 64;

@@ -12,9 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::stream::{FAREWELL, UNSAID_MOST, hear, say};
 use super::{Link, News, Order, World};
-use crate::plan::fleet::member::{Action, End, Event, Member};
-use crate::plan::fleet::wire::{FromMember, LINE_MOST, line};
-use crate::plan::fleet::{FleetPlan, Windows};
+use crate::member::{Action, End, Event, Member};
+use crate::wire::{FromMember, LINE_MOST, line};
+use crate::{FleetPlan, Windows};
 
 /// How long a connection to the gatherer may take: two repeated SYNs fit into it.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -5,19 +5,19 @@ use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use brimful_live::interrupt::{Interrupt, LOOK, StopSignal};
+use brimful_live::message::Failed;
+use brimful_live::standalone::{self, Conductor};
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_loadgen_plan::plan::LoadPlan;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
-use super::super::alone::{self, Conductor};
-use super::super::interrupt::{Interrupt, LOOK, StopSignal};
-use super::super::message::Failed;
 use super::{Link, News, Order, Tcp, gather, join};
-use crate::plan::fleet::account::Gathered;
-use crate::plan::fleet::gatherer::Own;
-use crate::plan::fleet::member::End;
-use crate::plan::fleet::{FleetPlan, Windows};
+use crate::account::Gathered;
+use crate::gatherer::Own;
+use crate::member::End;
+use crate::{FleetPlan, Windows};
 
 /// A fleet's end in a thread of its own, and the way to it.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl<T: Send + 'static> Fleet<T> {
         show: impl FnMut(LoadPoint),
     ) -> Result<Option<LoadOutcome>, Failed> {
         let mut conductor = Conducted { fleet: self, t0_ns: None, ready: false, stopped: false, show };
-        let loaded = alone::load(plan, duration, &mut conductor);
+        let loaded = standalone::load(plan, duration, &mut conductor);
         let began = conductor.t0_ns.is_some();
         match loaded {
             Ok(outcome) if began => {

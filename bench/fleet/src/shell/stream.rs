@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, 
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-use crate::plan::fleet::wire;
+use crate::wire;
 
 /// Lines that wait to be written to one connection, at most; the protocol has fewer on their way.
 pub(super) const UNSAID_MOST: usize = 64;

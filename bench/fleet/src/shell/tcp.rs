@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::World;
 
-/// The gatherer's own backlog: a whole fleet may call at the same instant ([`crate::plan::fleet::MEMBERS_MOST`]).
+/// The gatherer's own backlog: a whole fleet may call at the same instant ([`crate::MEMBERS_MOST`]).
 const BACKLOG: u32 = 1_024;
 
 /// This machine.

@@ -4,13 +4,13 @@
 //! larger queue would have let it in and had it served. A full queue alone is only a symptom.
 
 use brimful_loadgen_plan::probe::{Outcome, Sample};
+use brimful_plan::expect::Why;
 
 use super::super::queue::Queue;
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::waits::{Wait, full_near, room_for_all_between_readings, wait_of};
 use super::{Finding, ProofLine, fd_limit, roots};
-use crate::plan::expect::Why;
+use crate::wording::{count, time};
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let overflows = view.grew("TcpExt.ListenOverflows");

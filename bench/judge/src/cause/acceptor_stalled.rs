@@ -4,10 +4,10 @@ use brimful_loadgen_plan::probe::Sample;
 
 use super::super::queue::Queue;
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::app_connection_cap::Sign;
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine, fd_limit, roots};
+use crate::wording::{count, time};
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let Some(queue) = &view.queue else {

@@ -4,14 +4,14 @@
 //! the group spent most of its periods throttled (`nr_throttled` of `cpu.stat`), or the process waited in the run queue for most
 //! of the time while using less than half of it (`/proc/PID/schedstat`).
 
+use brimful_evidence::record::{ProcessEvidence, Role};
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::spans::{interval_ns, known};
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::waits::full_near;
 use super::{Finding, ProofLine, fd_limit};
-use crate::evidence::record::{ProcessEvidence, Role};
+use crate::wording::{count, time};
 
 const PERIODS: &str = "cgroup.target.nr_periods";
 const THROTTLED: &str = "cgroup.target.nr_throttled";

@@ -11,10 +11,10 @@ use brimful_loadgen_plan::probe::Outcome;
 use super::super::descriptors::Descriptors;
 use super::super::spans::min_between;
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::inotify_limit::{self, Stand};
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine, fd_limit, lost, of_commands};
+use crate::wording::{count, time};
 
 /// Connections that must have been turned away beyond the probes themselves: a handful may have other reasons.
 const TURNED_AWAY_AT_LEAST: u64 = 10;

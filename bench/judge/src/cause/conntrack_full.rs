@@ -5,9 +5,9 @@
 
 use super::super::spans::known;
 use super::super::view::View;
-use super::super::words::count;
 use super::lost::{self, Words};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 const WORDS: Words = Words {
     shown: "packets for which the connection-tracking table had no room",

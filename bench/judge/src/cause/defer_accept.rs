@@ -6,10 +6,10 @@
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
-use super::super::words::count;
 use super::no_route_back::surplus_near;
 use super::syn_queue::{not_the_syn_queue, open};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 const DEFERRED: &str = "TcpExt.TCPDeferAcceptDrop";
 

@@ -5,11 +5,12 @@
 //! (those still in the accept queue are nobody's descriptors, and are taken off); or the second half of the descriptors came while
 //! the clients held no more connections.
 
+use brimful_evidence::series::Series;
+
 use super::super::descriptors::Descriptors;
 use super::super::view::{View, sockets};
-use super::super::words::{count, time};
 use super::{Finding, ProofLine, fd_limit};
-use crate::evidence::series::Series;
+use crate::wording::{count, time};
 
 /// Connections held may grow by one part in this many while the second half of the descriptors comes, and still count as steady.
 const STEADY_ONE_IN: u64 = 10;

@@ -7,9 +7,9 @@ use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::descriptors::Descriptors;
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::waits::full_near;
 use super::{Finding, ProofLine, fd_leak};
+use crate::wording::{count, time};
 
 /// How long before its end a process must have been at the limit for the end to count as its answer to it, in nanoseconds:
 /// a server that gives up does so at its first failing accept, and one second covers its farewell.

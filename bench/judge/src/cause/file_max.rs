@@ -5,10 +5,10 @@
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
-use super::super::words::count;
 use super::local_error::{Lack, lack};
 use super::waits::{Wait, full_near, wait_of};
 use super::{Finding, ProofLine, fd_limit};
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let explained = view.failed.iter().filter(|s| explains(view, s)).count();

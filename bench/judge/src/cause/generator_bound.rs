@@ -5,9 +5,9 @@ use brimful_loadgen_plan::plan::{Behaviour, Sources};
 use brimful_loadgen_plan::probe::Sample;
 
 use super::super::view::View;
-use super::super::words::{count, nanos, phase_name, time};
 use super::local_error::{Lack, lack};
 use super::{Finding, ProofLine};
+use crate::wording::{count, nanos, phase_name, time};
 
 /// Lateness below this is never held against the load, in nanoseconds: one reading of the evidence, and a tenth of the shortest time-out a kubelet knows.
 const LAG_FLOOR_NS: u64 = 100_000_000;

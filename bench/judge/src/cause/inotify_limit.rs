@@ -7,9 +7,9 @@ use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::super::spans::{interval_ns, known};
 use super::super::view::View;
-use super::super::words::count;
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine, fd_limit};
+use crate::wording::count;
 
 /// How the inotify instances of the serving process stand to their limit.
 pub(super) enum Stand {

@@ -36,8 +36,9 @@ pub(super) fn lack(sample: &Sample) -> Option<Lack> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_testing::sample;
+
     use super::*;
-    use crate::judge::support::sample;
 
     #[test]
     fn the_errno_is_told_by_its_words() {

@@ -5,9 +5,9 @@
 
 use super::super::spans::known;
 use super::super::view::View;
-use super::super::words::count;
 use super::local_error::{Lack, lack};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let refused: Vec<_> = view.failed.iter().filter(|s| lack(s) == Some(Lack::Ports)).collect();

@@ -3,14 +3,14 @@
 //! A cause of this kind is shown by a counter that grew when the failed probes began, and only for probes that their own listener
 //! did not drop: a listener that drops has received the SYN.
 
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent;
 use super::super::view::View;
-use super::super::words::count;
 use super::waits::full_near;
 use super::{Finding, ProofLine};
-use crate::evidence::series::Series;
+use crate::wording::count;
 
 /// A counter that speaks of a loss, with the name of its series.
 pub(super) struct Witness<'a> {

@@ -8,8 +8,8 @@
 use brimful_loadgen_plan::probe::{Action, Outcome, Sample};
 
 use super::super::view::View;
-use super::super::words::{count, counted};
 use super::ProofLine;
+use crate::wording::{count, counted};
 
 /// Connections that one command may make: a client that was turned away often tries once more. Beyond it they are somebody else's, such
 /// as those of a server that asks itself.

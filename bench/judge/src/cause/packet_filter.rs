@@ -4,13 +4,13 @@
 //! its network and its protocols (`Ip.InReceives` less `Ip.InDelivers`, or `Ip.OutRequests` less `Ip.OutTransmits`: what lies between is
 //! netfilter), more of them than its connection tracking dropped. Without a rule's counter the filter is not named.
 
+use brimful_evidence::record::NamespaceEvidence;
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent;
 use super::super::view::View;
 use super::lost::{self, Witness, Words};
 use super::{Finding, ProofLine};
-use crate::evidence::record::NamespaceEvidence;
 
 const WORDS: Words = Words {
     shown: "packets met this rule, and the same namespace lost packets between its network and its sockets",

@@ -1,11 +1,12 @@
 //! The prober itself is out of descriptors: it cannot make a socket, so it never asks the target. Pure.
 
+use brimful_evidence::record::Role;
+
 use super::super::spans::known;
 use super::super::view::View;
-use super::super::words::count;
 use super::local_error::{Lack, lack};
 use super::{Finding, ProofLine};
-use crate::evidence::record::Role;
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let refused: Vec<_> = view.failed.iter().filter(|s| lack(s) == Some(Lack::Descriptors)).collect();

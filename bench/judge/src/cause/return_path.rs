@@ -6,9 +6,9 @@ use brimful_loadgen_plan::probe::Sample;
 
 use super::super::syn_sent::{arrived, most_around};
 use super::super::view::View;
-use super::super::words::count;
 use super::lost::{self, Words};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 const WORDS: Words = Words {
     shown: "SYN-ACKs that the server sent again, because none was acknowledged",

@@ -1,9 +1,9 @@
 //! What makes a full or slow accept queue a symptom, beside descriptors. Pure.
 
 use super::super::view::View;
-use super::super::words::count;
 use super::app_connection_cap::{self, Sign};
 use super::{ProofLine, acceptor_throttled, file_max, reuseport_skew};
+use crate::wording::count;
 
 /// The line that calls the queue a symptom of a cause that comes before it in the table; `None` where none is shown.
 pub(super) fn of_the_queue(view: &View<'_>) -> Option<ProofLine> {

@@ -7,9 +7,9 @@ use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::syn_sent::most_around;
 use super::super::view::View;
-use super::super::words::{count, time};
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine, acceptor_throttled};
+use crate::wording::{count, time};
 
 /// A handshake within this part of the time-out was not held up: on one machine it takes microseconds.
 const CONNECT_WITHIN: u64 = 10;

@@ -3,8 +3,8 @@
 //! A cookie answers the SYN that finds the queue full (`tcp_conn_request`); what happens to it then is the accept queue's business.
 
 use super::super::view::View;
-use super::super::words::count;
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     let line = match sent(view) {

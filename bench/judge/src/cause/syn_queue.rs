@@ -5,8 +5,8 @@
 use brimful_loadgen_plan::probe::Outcome;
 
 use super::super::view::View;
-use super::super::words::count;
 use super::{Finding, ProofLine, defer_accept};
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     if let Some(finding) = not_the_syn_queue(view) {

@@ -10,6 +10,8 @@
 //! 5. The SYN queue, what fills it before the queue itself.
 //! 6. What happens after a connection was accepted, last because everything before it must be excluded first.
 
+use brimful_plan::expect::CauseName;
+
 use super::super::cure;
 use super::{
     Row, accept_queue, acceptor_stalled, acceptor_throttled, app_connection_cap, conntrack_full, defer_accept, fd_leak,
@@ -17,7 +19,6 @@ use super::{
     packet_filter, prober_fd_limit, return_path, reuseport_skew, slow_answer, softirq_backlog, syn_cookies, syn_queue,
     tcp_mem, three_quarter_rule,
 };
-use crate::plan::expect::CauseName;
 
 /// Every cause brimful can name, in the order of precedence.
 pub static TABLE: [Row; 25] = [

@@ -5,10 +5,10 @@
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 
 use super::super::view::View;
-use super::super::words::count;
 use super::lost::{self, Words};
 use super::waits::{Wait, wait_of};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 const WORDS: Words = Words {
     shown: "connections that the kernel aborted for want of TCP memory",

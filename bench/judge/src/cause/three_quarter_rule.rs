@@ -4,9 +4,9 @@
 //! residue is left by a missing route back (`Ip.OutNoRoutes`) and by failed allocations, so it needs company to show anything.
 
 use super::super::view::View;
-use super::super::words::count;
 use super::syn_queue::{at_the_time, not_the_syn_queue, open};
 use super::{Finding, ProofLine};
+use crate::wording::count;
 
 pub(super) fn look(view: &View<'_>) -> Finding {
     if let Some(finding) = not_the_syn_queue(view) {

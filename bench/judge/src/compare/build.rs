@@ -1,5 +1,7 @@
 //! From two sides to a comparison. Pure.
 
+use brimful_plan::gate::{Gate, Metric};
+
 use super::super::metric::{self, Value};
 use super::super::report::CellReport;
 use super::super::stats::{ALPHA, LEAST_BLOCKS, Paired, adjusted, blocks_for, blocks_to_settle, smallest_effect};
@@ -9,7 +11,6 @@ use super::{
     Answer, COMPARISON_VERSION, CellComparison, Comparison, Effect, Family, MetricComparison, Pair, Question, Reason,
     Refused, Scale, Seen, Side, decide,
 };
-use crate::plan::gate::{Gate, Metric};
 
 /// Compares two sides by the metrics, the cells and the tolerances of `rules`. Failure rate and restricted mean are always among the metrics.
 ///

@@ -1,13 +1,13 @@
 //! What makes two sides comparable only in part. Pure.
 
+use brimful_evidence::record::{Host, KnobReading};
+use brimful_plan::arm::ARM;
 use serde::{Deserialize, Serialize};
 
 use super::super::metric::is_void;
 use super::super::report::{CellReport, Report};
-use super::super::words::{counted, listed, time};
 use super::Side;
-use crate::evidence::record::{Host, KnobReading};
-use crate::plan::arm::ARM;
+use crate::wording::{counted, listed, time};
 
 /// Something that may have made a difference, besides what is in question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Three answers from an interval, a p and a tolerance. Pure.
 
+use brimful_plan::gate::Metric;
+
 use super::super::stats::{ALPHA, Interval};
 use super::{Answer, Question, Scale};
-use crate::plan::gate::Metric;
 
 /// On which scale a metric is compared.
-pub(crate) const fn scale(metric: Metric) -> Scale {
+pub const fn scale(metric: Metric) -> Scale {
     match metric {
         Metric::FailureRate => Scale::Difference,
         Metric::RestrictedMean | Metric::P50 | Metric::P90 | Metric::P99 | Metric::LoadRate | Metric::LoadHeld => {
@@ -17,7 +18,7 @@ pub(crate) const fn scale(metric: Metric) -> Scale {
 /// The difference of one block: plain for a rate, logarithmic for a ratio.
 ///
 /// A count or a rate of nought has no logarithm and is taken for 1, the smallest that is not nought: that understates the ratio.
-pub(crate) fn difference(metric: Metric, base: f64, head: f64) -> f64 {
+pub fn difference(metric: Metric, base: f64, head: f64) -> f64 {
     match scale(metric) {
         Scale::Difference => head - base,
         Scale::Ratio => head.max(1.0).ln() - base.max(1.0).ln(),
@@ -38,7 +39,7 @@ pub(crate) fn worse(metric: Metric, difference: f64) -> f64 {
 }
 
 /// How far is too far, as a difference for the worse: never below nought, and without end where a share of all may go.
-pub(crate) fn limit(metric: Metric, tolerance: f64) -> f64 {
+pub fn limit(metric: Metric, tolerance: f64) -> f64 {
     match scale(metric) {
         Scale::Difference => tolerance,
         Scale::Ratio if metric.more_is_better() => -(1.0 - tolerance).max(0.0).ln(),

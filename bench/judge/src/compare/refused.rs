@@ -1,7 +1,8 @@
 //! What cannot be compared or gated, said before anything is. Pure.
 
-use super::super::words::counted;
-use crate::plan::gate::Metric;
+use brimful_plan::gate::Metric;
+
+use crate::wording::counted;
 
 /// Why there is no answer at all. None of these is a `pass`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

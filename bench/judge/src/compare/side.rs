@@ -1,11 +1,11 @@
 //! One side of a comparison: a run, or one arm of a run. Pure.
 
+use brimful_plan::arm::{ARM, id_without_arm};
+use brimful_plan::cell::KnobValue;
 use globset::{Glob, GlobMatcher};
 
 use super::super::report::{CellReport, Report};
 use super::Refused;
-use crate::plan::arm::{ARM, id_without_arm};
-use crate::plan::cell::KnobValue;
 
 /// A run or an arm, under the name that it has on the page.
 #[derive(Clone, Copy, Debug)]
@@ -76,19 +76,19 @@ impl<'a> Side<'a> {
 }
 
 /// The cells that a gate looks at.
-pub(crate) enum Chosen {
+pub enum Chosen {
     All,
     Fitting(GlobMatcher),
 }
 
 impl Chosen {
-    pub(crate) fn by(glob: Option<&str>) -> Result<Self, Refused> {
+    pub fn by(glob: Option<&str>) -> Result<Self, Refused> {
         let Some(glob) = glob else { return Ok(Self::All) };
         let malformed = |error: globset::Error| Refused::Glob { glob: glob.to_owned(), why: error.kind().to_string() };
         Ok(Self::Fitting(Glob::new(glob).map_err(malformed)?.compile_matcher()))
     }
 
-    pub(crate) fn has(&self, id: &str) -> bool {
+    pub fn has(&self, id: &str) -> bool {
         match self {
             Self::All => true,
             Self::Fitting(glob) => glob.is_match(id),

@@ -1,9 +1,10 @@
 //! The cure for a stalled acceptor: none by a limit. Pure.
 
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Place, PlaceKind};
-use crate::judge::view::View;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::view::View;
 
 pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(accept_at_once())

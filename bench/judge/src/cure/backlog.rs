@@ -1,14 +1,15 @@
 //! The cure for an accept queue too small for its bursts. Pure.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Note, Place, PlaceKind, Setting, sysctl_places};
-use crate::judge::cause::accept_queue;
-use crate::judge::queue::Queue;
-use crate::judge::spans::Span;
-use crate::judge::view::View;
-use crate::judge::words::{count, time};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::cause::accept_queue;
+use crate::queue::Queue;
+use crate::spans::Span;
+use crate::view::View;
+use crate::wording::{count, time};
 
 const SOMAXCONN: &str = "net.core.somaxconn";
 

@@ -1,11 +1,12 @@
 //! What the generator needs to keep its plan. Pure.
 
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Place, PlaceKind};
-use crate::judge::cause::{Shortfall, shortfalls};
-use crate::judge::view::View;
-use crate::judge::words::time;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::cause::{Shortfall, shortfalls};
+use crate::view::View;
+use crate::wording::time;
 
 pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let shortfall = shortfalls(view).into_iter().next()?;

@@ -1,9 +1,10 @@
 //! The cure for a missing listener. Pure.
 
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Place, PlaceKind};
-use crate::judge::view::View;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::view::View;
 
 pub(crate) fn cure(view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     let address = view.record.probe.plan.address;

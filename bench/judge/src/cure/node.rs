@@ -1,13 +1,14 @@
 //! Cures that belong to the node: its tables, its filters, its routes, and the prober that runs on it. Pure.
 
+use brimful_evidence::record::Role;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Note, Place, PlaceKind, pod_sysctls, sysctl_file};
-use crate::evidence::record::Role;
-use crate::judge::spans::known;
-use crate::judge::view::View;
-use crate::judge::words::{count, readable_above};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::spans::known;
+use crate::view::View;
+use crate::wording::{count, readable_above};
 
 /// A sysctl of the whole node; twice the present value where that is known, as a first step to measure.
 pub(crate) fn node_sysctl(name: &str, now: Option<u64>, because: String) -> Cure {

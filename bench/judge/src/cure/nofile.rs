@@ -1,13 +1,14 @@
 //! The cure for a target out of descriptors. Pure.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::{TakesEffect, parse_nofile};
+
 use super::{Cure, Note, Place, PlaceKind};
-use crate::judge::descriptors::Descriptors;
-use crate::judge::spans::known;
-use crate::judge::view::View;
-use crate::judge::words::{count, counted, readable_above};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::Why;
-use crate::plan::knob::{TakesEffect, parse_nofile};
+use crate::descriptors::Descriptors;
+use crate::spans::known;
+use crate::view::View;
+use crate::wording::{count, counted, readable_above};
 
 /// Room beyond what the connections need, as one part in this many: the probe's own connections, files, a reload.
 const MARGIN_ONE_IN: u64 = 10;

@@ -1,12 +1,13 @@
 //! Cures that only the program itself, or what surrounds it, can give. Pure.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::command::ARG;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Note, Place, PlaceKind, Setting, pod_sysctls};
-use crate::judge::view::View;
-use crate::judge::words::{count, readable_above};
-use crate::plan::cell::KnobValue;
-use crate::plan::command::ARG;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::view::View;
+use crate::wording::{count, readable_above};
 
 /// Room above what the load needs, as one part in this many: health checks, and what comes while others leave.
 const MARGIN_ONE_IN: u64 = 10;

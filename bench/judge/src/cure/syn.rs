@@ -1,10 +1,11 @@
 //! The cure for a full SYN queue. Pure.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::Why;
+use brimful_plan::knob::TakesEffect;
+
 use super::{Cure, Note, sysctl_places};
-use crate::judge::view::View;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::Why;
-use crate::plan::knob::TakesEffect;
+use crate::view::View;
 
 pub(crate) fn cure(_view: &View<'_>, _why: Option<Why>) -> Option<Cure> {
     Some(cookies())

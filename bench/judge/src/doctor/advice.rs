@@ -1,13 +1,14 @@
 //! What is no cause now, and may become one: listed apart, and never accused. Pure.
 
+use brimful_evidence::snapshot::names;
+use brimful_plan::expect::CauseName;
+
 use super::case::{Case, Heard, called, namespace_name, range};
 use super::descriptors::{LEAK_ONE_IN, at_limit, share, stuck};
 use super::diagnosis::Advice;
 use super::path::taken;
 use super::queue::{overflows, throttled};
-use crate::evidence::snapshot::names;
-use crate::judge::words::{count, counted};
-use crate::plan::expect::CauseName;
+use crate::wording::{count, counted};
 
 /// From which share of a limit on it is worth a word, in per mille.
 const NEAR: u64 = 800;

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use brimful_evidence::snapshot::Listener;
+use brimful_plan::expect::CauseName;
+
 use super::case::{Case, host_subject, is_at};
 use super::diagnosis::Found;
 use super::path;
-use crate::evidence::snapshot::Listener;
-use crate::judge::cause::ProofLine;
-use crate::judge::words::{count, listed, time};
-use crate::plan::expect::CauseName;
+use crate::cause::ProofLine;
+use crate::wording::{count, listed, time};
 
 /// Steps of the kernel's clock for a SYN that is not answered, in seconds: 1, 3, 7 … before Linux 6.5, and 1, 2, 3, 4 … since
 /// (`tcp_syn_linear_timeouts`). A request that takes one of them and a moment was delayed by lost SYNs.

@@ -3,11 +3,12 @@
 //! A straight line from what is: each connection costs what one costs now. An accept queue is no such limit, as it bounds what
 //! comes at once and not what is held.
 
+use brimful_evidence::snapshot::{Namespace, Process, names};
+
 use super::case::{Case, called, namespace_name, range};
 use super::diagnosis::Bound;
 use super::path::taken;
-use crate::evidence::snapshot::{Namespace, Process, names};
-use crate::judge::words::{count, counted};
+use crate::wording::{count, counted};
 
 /// Connections from which on it is worth asking what one costs.
 const ENOUGH: u64 = 64;

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use brimful_evidence::inet_diag::State;
+use brimful_evidence::snapshot::ports::PortRange;
+use brimful_evidence::snapshot::tally::AtPort;
+use brimful_evidence::snapshot::{Listener, Namespace, NotSeen, Process, Snapshot, Symptoms, names};
+
 use super::Scope;
 use super::diagnosis::{Subject, SubjectKind};
-use crate::evidence::inet_diag::State;
-use crate::evidence::snapshot::ports::PortRange;
-use crate::evidence::snapshot::tally::AtPort;
-use crate::evidence::snapshot::{Listener, Namespace, NotSeen, Process, Snapshot, Symptoms, names};
-use crate::judge::words::count;
+use crate::wording::count;
 
 /// What is judged.
 pub(super) struct Case<'a> {

@@ -1,13 +1,14 @@
 //! Cures whose numbers come from what was seen on the host. Pure.
 
+use brimful_evidence::snapshot::{Process, names};
+use brimful_plan::cell::KnobValue;
+use brimful_plan::knob::TakesEffect;
+
 use super::case::Heard;
-use crate::evidence::snapshot::{Process, names};
-use crate::judge::cure::{
+use crate::cure::{
     Cure, Note, Place, PlaceKind, Setting, backlog as listen_cure, node, nofile as nofile_cure, sysctl_places,
 };
-use crate::judge::words::{count, readable_above};
-use crate::plan::cell::KnobValue;
-use crate::plan::knob::TakesEffect;
+use crate::wording::{count, readable_above};
 
 /// More descriptors for a process: twice what it has, as a first step to measure.
 pub(super) fn nofile(process: &Process) -> Cure {

@@ -1,14 +1,15 @@
 //! Descriptors: of the host, and of each process. Pure.
 
+use brimful_evidence::snapshot::{Process, names};
+use brimful_plan::expect::CauseName;
+
 use super::case::{Case, called, host_subject, process_subject};
 use super::cures;
 use super::diagnosis::Found;
 use super::rows::{Answer, excluded, found, open};
-use crate::evidence::snapshot::{Process, names};
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::program;
-use crate::judge::words::count;
-use crate::plan::expect::CauseName;
+use crate::cause::ProofLine;
+use crate::cure::program;
+use crate::wording::count;
 
 /// From which share of its soft limit on sockets in `CLOSE_WAIT` are a leak when none of them goes: one in this many. A program that only
 /// answers after its client has finished has a few, for a moment.

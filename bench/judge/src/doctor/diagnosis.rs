@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use brimful_evidence::snapshot::NotSeen;
+use brimful_plan::expect::{CauseName, Why};
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::snapshot::NotSeen;
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::Cure;
-use crate::judge::verdict::{RuledOut, Undecided};
-use crate::plan::expect::{CauseName, Why};
+use crate::cause::ProofLine;
+use crate::cure::Cure;
+use crate::verdict::{RuledOut, Undecided};
 
 /// The version of the paths. A new one only when a path is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What the doctor found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Diagnosis {
     /// [`SCHEMA_VERSION`].
@@ -54,7 +54,7 @@ pub struct Diagnosis {
 
 /// Who says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// The version of brimful.
@@ -63,7 +63,7 @@ pub struct Tool {
 
 /// Of which host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// `uname -r`; empty for a ticket.
@@ -74,7 +74,7 @@ pub struct Host {
 
 /// What kind of thing a cause is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SubjectKind {
     /// The whole host.
@@ -89,7 +89,7 @@ pub enum SubjectKind {
 
 /// What a cause is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     /// What kind of thing.
@@ -104,7 +104,7 @@ pub struct Subject {
 
 /// A cause that the evidence shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Found {
     /// Its name; `undetermined` where something is wrong and the evidence does not say what.
@@ -134,7 +134,7 @@ impl Found {
 
 /// A limit on the way up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bound {
     /// Which: `ulimit.nofile`, `fs.file-max`, `net.netfilter.nf_conntrack_max`, `net.ipv4.ip_local_port_range`.
@@ -155,7 +155,7 @@ pub struct Bound {
 
 /// What is no cause now, and may become one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
     /// The cause it may become.
@@ -168,7 +168,7 @@ pub struct Advice {
 
 /// A listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListenerRow {
     /// Where it listens.
@@ -199,7 +199,7 @@ pub struct ListenerRow {
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProcessRow {
     /// Its id; 0 where a ticket does not say.
@@ -232,7 +232,7 @@ pub struct ProcessRow {
 
 /// SYNs without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Waiting {
     /// To where.
@@ -245,7 +245,7 @@ pub struct Waiting {
 
 /// A network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NamespaceRow {
     /// Its inode.
@@ -268,7 +268,7 @@ pub struct NamespaceRow {
 
 /// Local ports towards one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PortsRow {
     /// To where.

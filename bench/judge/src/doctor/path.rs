@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 
+use brimful_evidence::inet_diag::State;
+use brimful_evidence::snapshot::tally::Outgoing;
+use brimful_evidence::snapshot::{Namespace, names};
+use brimful_plan::expect::CauseName;
+
 use super::case::{Case, host_subject, namespace_name, namespace_subject, range};
 use super::diagnosis::Found;
 use super::rows::{Answer, excluded, found, open};
-use crate::evidence::inet_diag::State;
-use crate::evidence::snapshot::tally::Outgoing;
-use crate::evidence::snapshot::{Namespace, names};
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::node;
-use crate::judge::words::count;
-use crate::plan::expect::CauseName;
+use crate::cause::ProofLine;
+use crate::cure::node;
+use crate::wording::count;
 
 /// Answers sent again from which on the way back is in question; a few half-open ones are on every public port.
 const HALF_OPEN_AGAIN: u64 = 10;

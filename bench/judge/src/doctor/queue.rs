@@ -3,16 +3,17 @@
 //! A full queue is a symptom. It is drained within the time that was watched: then it is too small for its bursts. It is not: then whoever
 //! accepts is too slow, and a larger one would only let clients wait longer.
 
+use brimful_evidence::snapshot::{Process, names};
+use brimful_plan::expect::{CauseName, Why};
+
 use super::case::{Case, Heard, called, host_subject, process_subject};
 use super::cures;
 use super::descriptors::at_limit;
 use super::diagnosis::Found;
 use super::rows::{Answer, because, excluded, found, open};
-use crate::evidence::snapshot::{Process, names};
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::{acceptor, program};
-use crate::judge::words::{count, time};
-use crate::plan::expect::{CauseName, Why};
+use crate::cause::ProofLine;
+use crate::cure::{acceptor, program};
+use crate::wording::{count, time};
 
 /// Readings from which on a queue that is never empty says something about its acceptor.
 const LEAST_READINGS: u32 = 10;

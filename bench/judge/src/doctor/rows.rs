@@ -1,13 +1,14 @@
-//! The causes that the doctor looks for, in the order of precedence of [`crate::judge::cause::TABLE`]. Pure.
+//! The causes that the doctor looks for, in the order of precedence of [`crate::cause::TABLE`]. Pure.
 //!
 //! What a health check alone can tell (its own lateness, its own descriptors, a generator) has no row here: the doctor sends nothing.
+
+use brimful_plan::expect::{CauseName, Why};
 
 use super::case::Case;
 use super::diagnosis::{Found, Subject};
 use super::{descriptors, path, queue, syn, words_of};
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::Cure;
-use crate::plan::expect::{CauseName, Why};
+use crate::cause::ProofLine;
+use crate::cure::Cure;
 
 /// What a row makes of a case.
 pub(super) enum Answer {
@@ -80,7 +81,7 @@ pub(super) fn excluded(source: impl Into<String>, value: impl Into<String>, text
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::cause::TABLE;
+    use crate::cause::TABLE;
 
     #[test]
     fn the_rows_stand_in_the_order_of_the_table() {

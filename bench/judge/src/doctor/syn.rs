@@ -1,13 +1,14 @@
 //! SYN queues, what fills them, and TCP's memory. Pure.
 
+use brimful_evidence::snapshot::{Namespace, names};
+use brimful_plan::expect::CauseName;
+
 use super::case::{Case, half_open, host_subject, namespace_subject};
 use super::diagnosis::Found;
 use super::rows::{Answer, excluded, found, open};
-use crate::evidence::snapshot::{Namespace, names};
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::{node, program, syn};
-use crate::judge::words::count;
-use crate::plan::expect::CauseName;
+use crate::cause::ProofLine;
+use crate::cure::{node, program, syn};
+use crate::wording::count;
 
 /// Drops of listeners that neither a full accept queue nor a full SYN queue explains (`tcp_conn_request`).
 pub(super) fn unexplained(case: &Case<'_>, namespace: &Namespace) -> Option<u64> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use brimful_evidence::snapshot::{Namespace, Process, names};
+
 use super::case::{Case, Heard, called, half_open, namespace_name, range};
 use super::descriptors::{at_limit, share};
 use super::diagnosis::{ListenerRow, NamespaceRow, PortsRow, ProcessRow, Waiting};
 use super::queue::throttled;
-use crate::evidence::snapshot::{Namespace, Process, names};
-use crate::judge::words::count;
+use crate::wording::count;
 
 /// Counters that only move when something is turned away, lost or sent again.
 const TROUBLE: [&str; 14] = [
@@ -140,7 +141,7 @@ fn namespace_row(case: &Case<'_>, namespace: &Namespace) -> NamespaceRow {
 }
 
 /// `1,024 of 1,024`.
-pub(super) fn used(open: Option<u64>, of: Option<u64>) -> String {
+pub fn used(open: Option<u64>, of: Option<u64>) -> String {
     let word = |n: Option<u64>| {
         n.map_or_else(|| "?".to_owned(), |n| if n == u64::MAX { "unlimited".to_owned() } else { count(n) })
     };

@@ -1,8 +1,9 @@
 //! Common mistakes, told where what was seen invites them. Pure.
 
+use brimful_evidence::snapshot::{Home, names};
+
 use super::case::Case;
-use crate::evidence::snapshot::{Home, names};
-use crate::judge::words::count;
+use crate::wording::count;
 
 pub(super) fn traps(case: &Case<'_>) -> Vec<String> {
     [shell(case), lsof(case), somaxconn(case), node(case)].into_iter().flatten().collect()

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use brimful_plan::gate::{Gate, Metric};
 use serde::{Deserialize, Serialize};
 
 use super::super::compare::{Answer, Chosen, Refused, Side};
 use super::super::metric::{self, Value};
 use super::super::report::CellReport;
-use crate::plan::gate::{Gate, Metric};
 
 /// One ceiling in one cell. Where more is better it is a floor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,17 +5,17 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use brimful_plan::gate::Metric;
 use serde::{Deserialize, Serialize};
 
 use super::Judged;
-use crate::judge::compare::{Scale, scale};
-use crate::judge::metric::Value;
-use crate::judge::numbers::{Numbers, alike};
-use crate::plan::gate::Metric;
+use crate::compare::{Scale, scale};
+use crate::metric::Value;
+use crate::numbers::{Numbers, alike};
 
 /// A number as far as it is known. In JSON a plain number, or an object with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Bound {
     /// The number.
@@ -44,7 +44,7 @@ pub enum Bound {
 /// An effect is a ratio, larger to smaller value; for the failure rate it is a difference. A pair's effect is the median over the blocks
 /// that both of its cells have.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetricEffect {
     /// Pairs of cells that tell something, at least 1.
@@ -255,12 +255,12 @@ fn median(metric: Metric, mut spans: Vec<Span>) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_evidence::record::KnobReading;
+    use brimful_plan::expect::CellOutcome;
     use indexmap::IndexMap;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::record::KnobReading;
-    use crate::plan::expect::CellOutcome;
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -1,9 +1,10 @@
 //! What to take of a run's tunings, or in words why nothing. Pure.
 
+use brimful_plan::expect::CauseName;
+
 use super::super::tuning::{Recommendation, Tuning};
 use super::CellReport;
-use crate::judge::words::listed;
-use crate::plan::expect::CauseName;
+use crate::wording::listed;
 
 /// The tuning, or the reason for none; neither where no tuning was tried.
 pub(crate) fn advice(recommendation: Recommendation, cells: &[CellReport]) -> (Option<Tuning>, Option<String>) {

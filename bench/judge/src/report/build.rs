@@ -1,20 +1,21 @@
 //! From records to a report. Pure.
 
+use brimful_evidence::record::{KnobReading, Record};
 use brimful_loadgen_plan::probe::Summary;
+use brimful_plan::cell::Cell;
+use brimful_plan::expect::CellOutcome;
 use indexmap::IndexMap;
 
+use super::super::breakers;
 use super::super::knobs::{self, Judged, Settings};
 use super::super::numbers::Numbers;
 use super::super::tuning::Tunings;
 use super::super::verdict::judge;
-use super::super::{breakers, foretold};
 use super::{
     BlockReport, CellReport, LoadReport, MissingCell, ProbeReport, Report, RunInfo, SCHEMA_VERSION, ScenarioName, Tool,
     advice, evidence, headline, merge,
 };
-use crate::evidence::record::{KnobReading, Record};
-use crate::plan::cell::Cell;
-use crate::plan::expect::CellOutcome;
+use crate::predicted;
 
 impl Report {
     /// Judges every record and gathers what came of it, in the order of `planned`; records of a cell that is not in it come last.
@@ -132,7 +133,7 @@ fn cell(records: &[&Record]) -> Option<CellReport> {
         probe: probes(records, &blocks, outcome)?,
         load: telling.load.clone(),
         evidence: evidence::flatten(&record.evidence),
-        prediction: foretold::of(record),
+        prediction: predicted::of(record),
         cost: telling.cost,
         told_by_block: telling.block,
         blocks,
@@ -146,7 +147,7 @@ fn probes(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> 
 }
 
 /// The probes of all blocks that are not void; of all, when all are. `records` and `blocks` are those of one cell, in the same order.
-pub(crate) fn summary(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<Summary> {
+pub fn summary(records: &[&Record], blocks: &[BlockReport], outcome: CellOutcome) -> Option<Summary> {
     let mut summaries =
         sound(records, blocks, outcome).map(|record| Summary::of(&record.probe.samples, &record.probe.plan));
     let mut sum = summaries.next()?;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use brimful_evidence::record::{Evidence, NamespaceEvidence, ProcessEvidence, Role};
+use brimful_evidence::series::Series;
+
 use super::SeriesSummary;
-use crate::evidence::record::{Evidence, NamespaceEvidence, ProcessEvidence, Role};
-use crate::evidence::series::Series;
 
 /// First, last and largest of every series that was read: `server.TcpExt.ListenOverflows`, `listener.127.0.0.1:23380.recv_q`,
 /// `target.0.descriptors`, `host.fs.file-nr.allocated`. What is the client's own begins with `client.`.

@@ -2,11 +2,12 @@
 
 mod answer;
 
+use brimful_plan::expect::{CauseName, CellOutcome};
+
 use super::super::cause::words;
 use super::super::tuning::Cure;
-use super::super::words::counted;
 use super::{CellReport, Report};
-use crate::plan::expect::{CauseName, CellOutcome};
+use crate::wording::counted;
 
 /// The answer: the smallest change that cures and those that make no difference, what became of the cells and why, what is not there.
 pub(crate) fn headline(report: &Report, cure: Option<&Cure>) -> Vec<String> {

@@ -1,10 +1,10 @@
 //! Several blocks of one cell as one. Pure.
 
 use brimful_loadgen_plan::probe::Summary;
+use brimful_plan::expect::{CauseName, CellOutcome};
 
 use super::super::verdict::{Undecided, Verdict};
 use super::BlockReport;
-use crate::plan::expect::{CauseName, CellOutcome};
 
 /// The order in which blocks merge, the worst first. Void comes last: it says nothing, so it never speaks for a cell that has sound blocks.
 const WORST_FIRST: [CellOutcome; 4] =

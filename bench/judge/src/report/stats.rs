@@ -7,12 +7,12 @@ use brimful_loadgen_plan::outcome::{LoadOutcome, Phase};
 use brimful_loadgen_plan::probe::{ProbePlan, Sample, Summary};
 use serde::{Deserialize, Serialize};
 
-use super::super::words::{nanos, outcome_name};
 use super::talk::{HeartbeatReport, ReconnectReport};
+use crate::wording::{nanos, outcome_name};
 
 /// A quantile in nanoseconds: a plain number, or `{"at_least_ns": T}` where its rank falls among the probes that were never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum At {
     /// The value, in nanoseconds.
@@ -26,7 +26,7 @@ pub enum At {
 
 /// Quantiles of a latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
     /// The median.
@@ -41,7 +41,7 @@ pub struct Quantiles {
 
 /// The health check of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProbeReport {
     /// `timeoutSeconds`, in nanoseconds.
@@ -74,11 +74,11 @@ pub struct ProbeReport {
 
 /// Failures of the load of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ErrorCount {
     /// In which step of a connection's life: `socket`, `bind`, `connect` or `hold`.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub phase: Phase,
     /// The errno's name.
     pub errno: String,
@@ -88,7 +88,7 @@ pub struct ErrorCount {
 
 /// Lateness of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lag {
     /// The 99th percentile, in nanoseconds.
@@ -97,7 +97,7 @@ pub struct Lag {
 
 /// A latency in which nothing is censored, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LatencySummary {
     /// The median.
@@ -110,7 +110,7 @@ pub struct LatencySummary {
 
 /// The load of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoadReport {
     /// Connections asked for.
@@ -178,7 +178,7 @@ impl ProbeReport {
 }
 
 impl LoadReport {
-    pub(crate) fn of(outcome: &LoadOutcome) -> Self {
+    pub fn of(outcome: &LoadOutcome) -> Self {
         let span = outcome.last_attempt_ns.zip(outcome.first_attempt_ns).and_then(|(l, f)| l.checked_sub(f));
         Self {
             requested: outcome.requested,

@@ -4,12 +4,12 @@ use brimful_loadgen_plan::latency::Latency;
 use brimful_loadgen_plan::outcome::LoadOutcome;
 use serde::{Deserialize, Serialize};
 
-use super::super::words::{count, counted, short_time};
 use super::stats::{Lag, LatencySummary, LoadReport};
+use crate::wording::{count, counted, short_time};
 
 /// What came of the heartbeats of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatReport {
     /// Requests sent.
@@ -34,7 +34,7 @@ pub struct HeartbeatReport {
 
 /// What came of connections that were to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReconnectReport {
     /// Openings beyond the first of a connection.
@@ -85,7 +85,7 @@ impl LatencySummary {
 }
 
 /// What the connections of a load did, in words; `None` for nothing.
-pub(crate) fn words(load: &LoadReport) -> Option<String> {
+pub fn words(load: &LoadReport) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(beats) = &load.heartbeats {
         let p99 = (beats.answered > 0).then(|| format!(" (p99 {})", short_time(beats.latency_ns.p99)));

@@ -1,13 +1,13 @@
 //! Every cause of the catalogue with a record that shows it, and what is left of the verdict when evidence goes missing.
 
+use brimful_evidence::record::Record;
+use brimful_evidence::series::Series;
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_testing::*;
 use proptest::prelude::*;
 
-use super::cause::TABLE;
-use super::support::*;
-use super::verdict::{Verdict, judge};
-use crate::evidence::record::Record;
-use crate::evidence::series::Series;
-use crate::plan::expect::{CauseName, CellOutcome};
+use crate::cause::TABLE;
+use crate::verdict::{Verdict, judge};
 use CauseName::*;
 
 fn cause(record: &Record) -> Option<CauseName> {
@@ -121,7 +121,7 @@ fn may_be_called(truth: CauseName, named: CauseName) -> bool {
 
 /// The counters of a kernel, by the captured text.
 fn names_of(text: &str) -> Vec<String> {
-    let mut log = crate::evidence::counter_log::CounterLog::default();
+    let mut log = brimful_evidence::counter_log::CounterLog::default();
     log.record(0, text).unwrap();
     log.into_series().into_keys().collect()
 }
@@ -129,9 +129,9 @@ fn names_of(text: &str) -> Vec<String> {
 #[test]
 fn the_counters_of_older_kernels_lead_to_the_same_verdict_or_to_none() {
     let kernels = [
-        ("4.19", include_str!("../../tests/fixtures/proc/netstat-4.19.txt")),
-        ("5.15", include_str!("../../tests/fixtures/proc/netstat-5.15.txt")),
-        ("6.1", include_str!("../../tests/fixtures/proc/snmp-6.1.txt")),
+        ("4.19", include_str!("../../../evidence/tests/fixtures/proc/netstat-4.19.txt")),
+        ("5.15", include_str!("../../../evidence/tests/fixtures/proc/netstat-5.15.txt")),
+        ("6.1", include_str!("../../../evidence/tests/fixtures/proc/snmp-6.1.txt")),
     ];
     for (kernel, text) in kernels {
         let known = names_of(text);
@@ -202,7 +202,7 @@ proptest! {
     fn what_was_done_to_a_cell_is_never_read((_, made) in prop::sample::select(TRUTHS.to_vec())) {
         let record = made();
         let mut told = record.clone();
-        told.cell.faults.push(crate::plan::fault::Fault::ConntrackFull);
+        told.cell.faults.push(brimful_plan::fault::Fault::ConntrackFull);
         let plan = &mut told.cell.target.plan;
         (plan.max_connections, plan.leak_one_in, plan.reuseport, plan.reuseport_stuck) = (Some(7), 1, 4, 1);
         plan.answer_delay = std::time::Duration::from_secs(3);

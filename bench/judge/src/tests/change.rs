@@ -1,13 +1,13 @@
 //! Causes of a cell in which something was changed, or whose target had several lives.
 
+use brimful_evidence::record::{Life, LifeEnd, LifeEndWhy, Role, Turned};
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::change::Turn;
+use brimful_plan::expect::{CauseName, Why};
+use brimful_testing::*;
 
-use super::support::*;
-use super::verdict::judge;
-use crate::evidence::record::{Life, LifeEnd, LifeEndWhy, Role, Turned};
-use crate::plan::cell::KnobValue;
-use crate::plan::change::Turn;
-use crate::plan::expect::{CauseName, Why};
+use crate::verdict::judge;
 
 #[test]
 fn what_bounds_the_queue_is_what_most_of_the_failed_probes_met() {
@@ -58,7 +58,7 @@ fn an_acceptor_that_is_at_its_limit_now_and_then_while_probes_wait_is_not_called
     let at: Vec<u64> = record.probe.samples.iter().filter(|s| !s.outcome.passed()).map(|s| s.ended_ns).collect();
     let target = record.evidence.processes.iter_mut().find(|p| p.role == Role::Target).expect("a target");
     let (limit, reads) = (target.nofile_soft.last, target.descriptors.reads);
-    let mut open = crate::evidence::series::Series::starting(0, 11);
+    let mut open = brimful_evidence::series::Series::starting(0, 11);
     for ns in at {
         // Long after the probe connected, and not for long.
         open.push(ns - 500_000_000, limit);

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use brimful_evidence::record::{CommandRecord, Member, Record, TargetRecord};
+use brimful_evidence::series::Series;
+use brimful_evidence::server_log::{Message, Words};
+use brimful_plan::cell::KnobValue;
+use brimful_plan::command::{Command, Readiness, StopSignal};
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
+use brimful_testing::*;
 use indexmap::IndexMap;
 
-use super::cause::ProofLine;
-use super::support::*;
-use super::verdict::{Verdict, judge};
-use crate::evidence::record::{CommandRecord, Member, Record, TargetRecord};
-use crate::evidence::series::Series;
-use crate::evidence::words::{Message, Words};
-use crate::plan::cell::KnobValue;
-use crate::plan::command::{Command, Readiness, StopSignal};
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use crate::cause::ProofLine;
+use crate::verdict::{Verdict, judge};
 use CauseName::*;
 
 /// The same seen of a stranger: a master beside the process that serves, no word of its own but what it wrote.
@@ -111,7 +111,7 @@ fn a_backlog_that_nobody_stated_is_read_from_the_limit_where_somaxconn_is_above_
 fn a_cap_is_cured_by_the_one_setting_that_varies() {
     let mut record = strange(turning_away(), "");
     assert_eq!(judge(&record).cure.unwrap().knob, "the program's own limit");
-    let reading = crate::evidence::record::KnobReading {
+    let reading = brimful_evidence::record::KnobReading {
         asked: KnobValue::Number(1_000),
         given: Some(KnobValue::Number(1_000)),
         reason: None,

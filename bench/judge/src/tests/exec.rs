@@ -1,11 +1,11 @@
 //! Records of a health check that is a command: what may be said of the server, and what must not.
 
+use brimful_evidence::record::Record;
 use brimful_loadgen_plan::probe::{Action, Exec, Outcome};
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_testing::*;
 
-use super::support::*;
-use super::verdict::judge;
-use crate::evidence::record::Record;
-use crate::plan::expect::{CauseName, CellOutcome};
+use crate::verdict::judge;
 use CauseName::*;
 
 /// The same, asked by a command: every connection of a probe is one of it, and what a probe was told is its exit status.

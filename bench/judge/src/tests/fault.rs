@@ -1,14 +1,14 @@
 //! The causes of the catalogue: for each a record that nearly shows it, and what becomes of it.
 
+use brimful_evidence::record::Record;
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::outcome::{Failure, Phase};
 use brimful_loadgen_plan::plan::Sources;
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
+use brimful_testing::*;
 
-use super::support::*;
-use super::verdict::{Verdict, judge};
-use crate::evidence::record::Record;
-use crate::evidence::series::Series;
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use crate::verdict::{Verdict, judge};
 use CauseName::*;
 
 fn cause(record: &Record) -> Option<CauseName> {

@@ -1,14 +1,14 @@
 //! Each cause with a record that shows it, and one that nearly does.
 
+use brimful_evidence::record::Record;
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::outcome::{Failure, Phase};
 use brimful_loadgen_plan::probe::{Outcome, Sample};
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
+use brimful_testing::*;
 
-use super::support::*;
-use super::verdict::{Verdict, judge, worth_repeating};
-use crate::evidence::record::Record;
-use crate::evidence::series::Series;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use crate::verdict::{Verdict, judge, worth_repeating};
 use CauseName::*;
 
 fn cause(record: &Record) -> Option<CauseName> {

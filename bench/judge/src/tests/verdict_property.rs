@@ -1,13 +1,13 @@
 //! What holds of every verdict, whatever the record says.
 
+use brimful_evidence::record::Record;
+use brimful_evidence::series::Series;
 use brimful_loadgen_plan::probe::Outcome;
+use brimful_plan::expect::CellOutcome;
+use brimful_testing::*;
 use proptest::prelude::*;
 
-use super::support::*;
-use super::verdict::{Verdict, judge};
-use crate::evidence::record::Record;
-use crate::evidence::series::Series;
-use crate::plan::expect::CellOutcome;
+use crate::verdict::{Verdict, judge};
 
 fn outcomes() -> impl Strategy<Value = Outcome> {
     use Outcome::*;

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::cost::KERNEL_BYTES_PER_CONNECTION;
+use brimful_plan::knob::{Kubernetes, Scope, lookup, parse_nofile};
+use brimful_plan::wording::bytes;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::knobs::Judged;
-use crate::judge::words::{counted, listed};
-use crate::plan::cell::KnobValue;
-use crate::plan::cost::KERNEL_BYTES_PER_CONNECTION;
-use crate::plan::knob::{Kubernetes, Scope, lookup, parse_nofile};
-use crate::plan::words::bytes;
+use crate::knobs::Judged;
+use crate::wording::{counted, listed};
 
 /// A connection's kernel memory at the server's end, in bytes: half of what both ends take.
 const BYTES_AT_THE_SERVER: u64 = KERNEL_BYTES_PER_CONNECTION / 2;
 
 /// Who must act for a change. The further down, the more it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Takes {
     /// Whoever writes the pod's manifest: a safe sysctl, a resource.
@@ -70,7 +70,7 @@ impl Takes {
 /// What a tuning costs, counted from what is usual: each knob as it is where nobody has set it, if the run has that value,
 /// or else at the first value that the scenario gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TuningCost {
     /// Knobs that are not at their usual value.

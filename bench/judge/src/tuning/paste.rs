@@ -1,17 +1,17 @@
 //! A tuning as text to paste. Pure. The places and what to know of them are those of the cures.
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::CauseName;
+use brimful_plan::knob::lookup;
 use serde::{Deserialize, Serialize};
 
 use super::cost::Takes;
-use crate::judge::cure::{Note, Place, PlaceKind, backlog, nofile, pod_sysctls, program, sysctl_file};
-use crate::judge::knobs::KnobChange;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::CauseName;
-use crate::plan::knob::lookup;
+use crate::cure::{Note, Place, PlaceKind, backlog, nofile, pod_sysctls, program, sysctl_file};
+use crate::knobs::KnobChange;
 
 /// One text to paste.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Paste {
     /// What kind of place it belongs to.

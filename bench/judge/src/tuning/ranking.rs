@@ -5,21 +5,21 @@
 //! [`alike`] to it but for noise; only cells of one class go on to the next criterion. What no criterion tells apart shares a rank.
 //! So the order is total, it does not depend on the order in which cells were run, and it is never noise that decides alone.
 
+use brimful_plan::expect::CellOutcome;
+use brimful_plan::gate::Metric;
 use serde::{Deserialize, Serialize};
 
 use super::cost::{TuningCost, Usual};
-use crate::judge::knobs::Judged;
-use crate::judge::metric::Value;
-use crate::judge::numbers::alike;
-use crate::plan::expect::CellOutcome;
-use crate::plan::gate::Metric;
+use crate::knobs::Judged;
+use crate::metric::Value;
+use crate::numbers::alike;
 
 /// Probes from which on a 99th percentile is more than the slowest single one.
 const P99_NEEDS: u64 = 100;
 
 /// What tells cells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Criterion {
     /// Healthy before degraded before failing.
     #[serde(rename = "outcome")]
@@ -56,7 +56,7 @@ impl Criterion {
 
 /// A cell's place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ranked {
     /// The cell.

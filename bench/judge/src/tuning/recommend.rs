@@ -1,11 +1,12 @@
 //! The tuning to take, or why there is none. Pure.
 
+use brimful_evidence::record::KnobReading;
+use brimful_plan::expect::CellOutcome;
+
 use super::select::{self, Cure, Group};
 use super::{Tuning, paste};
-use crate::evidence::record::KnobReading;
-use crate::judge::knobs::{Judged, KnobEffect, in_words, tunable};
-use crate::judge::words::counted;
-use crate::plan::expect::CellOutcome;
+use crate::knobs::{Judged, KnobEffect, in_words, tunable};
+use crate::wording::counted;
 
 /// What a run recommends.
 #[derive(Clone, Debug, PartialEq)]

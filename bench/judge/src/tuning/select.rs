@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::CellOutcome;
+
 use super::cost::{TuningCost, Usual};
 use super::ranking::Ranked;
-use crate::judge::knobs::{Judged, KnobChange, Setting, by_size, changes};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::CellOutcome;
+use crate::knobs::{Judged, KnobChange, Setting, by_size, changes};
 
 /// All cells of one tuning: one for each arm and load of the run, more where a clamp made asked values alike.
 pub(super) struct Group<'a> {

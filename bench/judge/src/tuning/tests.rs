@@ -1,16 +1,16 @@
 //! Laws of the ranking and of the recommendation, on matrices small enough to try everything.
 
+use brimful_evidence::record::KnobReading;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome};
+use brimful_plan::gate::Metric;
 use indexmap::IndexMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::evidence::record::KnobReading;
-use crate::judge::knobs::{Settings, effects};
-use crate::judge::metric::Value;
-use crate::judge::numbers::Numbers;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome};
-use crate::plan::gate::Metric;
+use crate::knobs::{Settings, effects};
+use crate::metric::Value;
+use crate::numbers::Numbers;
 
 type Knobs = IndexMap<String, KnobReading>;
 

@@ -1,14 +1,14 @@
 //! The end of a cell: everybody's account is taken, then everybody is ended.
 
+use brimful_evidence::record::Role;
 use brimful_target::clock::monotonic_ns;
 
 use super::{BRIEF, CellError, PATIENCE, Stage, TIMELINE_MOST, garbled, since};
-use crate::evidence::record::Role;
-use crate::live::cell::Live;
-use crate::live::interrupt::LOOK;
-use crate::live::message::{Said, Tell};
-use crate::live::process::{Heard, Key, role_name};
-use crate::live::reap;
+use crate::cell::Live;
+use crate::interrupt::LOOK;
+use crate::message::{Said, Tell};
+use crate::process::{Heard, Key, role_name};
+use crate::reap;
 
 impl Stage<'_> {
     /// Takes everybody's account, then ends everybody.

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use brimful_evidence::record::{LifeEndWhy, Role, Turned};
+use brimful_plan::cell::Cell;
+use brimful_plan::change::{Change, Turn};
+use brimful_plan::knob::parse_nofile;
+use brimful_plan::matrix;
+use brimful_plan::topology::{self, Layout};
+
 use super::{CellError, SANDBOX, Stage};
-use crate::evidence::record::{LifeEndWhy, Role, Turned};
-use crate::live::message::{Failed, Hand, Order, Processes, Tell};
-use crate::plan::cell::Cell;
-use crate::plan::change::{Change, Turn};
-use crate::plan::knob::parse_nofile;
-use crate::plan::matrix;
-use crate::plan::topology::{self, Layout};
+use crate::message::{Failed, Hand, Order, Processes, Tell};
 
 /// The changes of a cell.
 #[derive(Debug)]

@@ -3,19 +3,19 @@
 
 use std::net::SocketAddr;
 
+use brimful_evidence::record::{CommandRecord, EarlyEnd};
+use brimful_evidence::server_log::Words;
+use brimful_plan::cell::Cell;
+use brimful_plan::command::{Command, Facts, Readiness};
+use brimful_plan::topology;
 use brimful_target::clock::monotonic_ns;
 use brimful_target_plan::TargetPlan;
 
 use super::{CellError, Stage};
-use crate::evidence::record::{CommandRecord, EarlyEnd};
-use crate::evidence::words::Words;
-use crate::live::machine;
-use crate::live::message::{CommandAccount, CommandOrder, Failed, Order, Place, Server};
-use crate::live::process::Key;
-use crate::live::scratch::Scratch;
-use crate::plan::cell::Cell;
-use crate::plan::command::{Command, Facts, Readiness};
-use crate::plan::topology;
+use crate::machine;
+use crate::message::{CommandAccount, CommandOrder, Failed, Order, Place, Server};
+use crate::process::Key;
+use crate::scratch::Scratch;
 
 /// The sysctl that an administrator's processes never meet.
 const FILE_MAX: &str = "fs.file-max";

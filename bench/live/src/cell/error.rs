@@ -1,11 +1,12 @@
 //! Why a cell has no record, and how what a worker says or does becomes such a reason.
 
+use brimful_evidence::record::Role;
+
 use super::PATIENCE;
-use crate::evidence::record::Role;
-use crate::live::journal::JournalError;
-use crate::live::message::{Failed, Said};
-use crate::live::process::{Key, role_name};
-use crate::live::sysctl::SysctlError;
+use crate::journal::JournalError;
+use crate::message::{Failed, Said};
+use crate::process::{Key, role_name};
+use crate::sysctl::SysctlError;
 
 /// Why a cell has no record.
 #[derive(Debug, thiserror::Error)]

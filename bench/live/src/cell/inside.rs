@@ -1,12 +1,12 @@
 //! Where a probe stands: on the node, or in the container.
 
 use brimful_loadgen_plan::probe::{Action, Exec, ProbePlan};
+use brimful_plan::cell::Cell;
+use brimful_plan::command::Facts;
 
 use super::command::did_not_start;
 use super::{CellError, Places, Stage};
-use crate::live::message::{Container, Order};
-use crate::plan::cell::Cell;
-use crate::plan::command::Facts;
+use crate::message::{Container, Order};
 
 impl Stage<'_> {
     /// What the probe of a cell is told. A command is run in the container: in the target's namespace and control group, with its limits, and

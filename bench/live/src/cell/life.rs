@@ -1,20 +1,20 @@
 //! The target's lives within one cell: who asks after it, when it is told to stop, and when it is started again. What is
-//! decided is decided in [`crate::plan::kubelet`]; here it is done. The namespaces outlive the target, as a pod's do.
+//! decided is decided in [`brimful_plan::kubelet`]; here it is done. The namespaces outlive the target, as a pod's do.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use brimful_evidence::record::{Life, LifeEnd, LifeEndWhy, Role};
 use brimful_loadgen_plan::probe::Sample;
+use brimful_plan::cell::{Cell, ProbeSetup};
+use brimful_plan::kubelet::{BackOff, Check, Checks, Decision, GRACE, Thresholds};
+use brimful_plan::topology::Layout;
 use brimful_target::clock::monotonic_ns;
 use brimful_target_plan::{Ready, TargetOutcome};
 
 use super::{CellError, PATIENCE, SANDBOX, Stage, since};
-use crate::evidence::record::{Life, LifeEnd, LifeEndWhy, Role};
-use crate::live::message::{CommandAccount, Order, Tell};
-use crate::live::process::{Key, LET_GO, in_words};
-use crate::plan::cell::{Cell, ProbeSetup};
-use crate::plan::kubelet::{BackOff, Check, Checks, Decision, GRACE, Thresholds};
-use crate::plan::topology::Layout;
+use crate::message::{CommandAccount, Order, Tell};
+use crate::process::{Key, LET_GO, in_words};
 
 /// The probes in the order of their workers' numbers.
 pub(super) const CHECKS: [Check; 3] = [Check::Liveness, Check::Startup, Check::Readiness];

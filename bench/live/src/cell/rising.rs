@@ -1,15 +1,15 @@
 //! How a load rises: whose turn it is to open, and, where it rises until the health check says enough (`[load] ramp-until`), when that is, whom it is told, and when the
 //! cell is over then. It does not say what the number means.
 
+use brimful_evidence::record::Role;
 use brimful_loadgen_plan::probe::would_restart_at_ns;
+use brimful_plan::cell::Cell;
+use brimful_plan::topology::Layout;
 use brimful_target::clock::monotonic_ns;
 
 use super::{Stage, Turns};
-use crate::evidence::record::Role;
-use crate::live::message::Tell;
-use crate::live::process::Key;
-use crate::plan::cell::Cell;
-use crate::plan::topology::Layout;
+use crate::message::Tell;
+use crate::process::Key;
 
 impl Stage<'_> {
     /// Tells those shards of the load to open whose turn has come.

@@ -3,17 +3,17 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use brimful_evidence::record::Role;
+use brimful_plan::cell::Cell;
+use brimful_plan::kubelet::Check;
+use brimful_plan::topology::Layout;
 use brimful_target::clock::monotonic_ns;
 
 use super::{CellError, Live, PATIENCE, PROBE_ATTEMPTS, Stage, garbled, out_of_turn, since, worker_failed};
-use crate::evidence::record::Role;
-use crate::live::interrupt::LOOK;
-use crate::live::message::Said;
-use crate::live::process::Heard;
-use crate::live::turns::sum;
-use crate::plan::cell::Cell;
-use crate::plan::kubelet::Check;
-use crate::plan::topology::Layout;
+use crate::interrupt::LOOK;
+use crate::message::Said;
+use crate::process::Heard;
+use crate::turns::sum;
 
 /// The shortest wait: something that is due and cannot be done yet is not asked after more often.
 const BREATH: Duration = Duration::from_millis(1);

@@ -1,8 +1,7 @@
 //! Where the control groups that share out processor time are mounted, and which of them this process is in.
 
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 /// Which of the kernel's two interfaces holds the cpu controller; a controller is in one of them only (`cgroups(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

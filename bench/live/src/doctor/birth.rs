@@ -4,9 +4,10 @@
 use std::fs::{self, read_to_string};
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::proc::{Limits, limits_nofile, status_parent};
+use brimful_evidence::snapshot::Home;
+
 use super::Roots;
-use crate::evidence::proc::{Limits, limits_nofile, status_parent};
-use crate::evidence::snapshot::Home;
 
 /// Where units are, in systemd's order of precedence (`systemd.unit(5)`).
 const UNITS: [&str; 4] =

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
 
+use brimful_evidence::per_cpu::{softnet_stat, stat_table};
+use brimful_evidence::proc::{ProcError, file_nr, one_number};
+use brimful_evidence::snapshot::{NotSeen, names};
+
 use super::Roots;
-use crate::evidence::per_cpu::{softnet_stat, stat_table};
-use crate::evidence::proc::{ProcError, file_nr, one_number};
-use crate::evidence::snapshot::{NotSeen, names};
 
 pub(super) fn read(roots: &Roots, not_seen: &mut Vec<NotSeen>) -> BTreeMap<String, u64> {
     let mut host = BTreeMap::new();

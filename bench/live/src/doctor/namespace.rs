@@ -6,24 +6,22 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, read_to_string};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::{io, thread};
 
+use brimful_evidence::inet_diag::{Entry, Family, State, StateSet};
+use brimful_evidence::named_log::NamedLog;
+use brimful_evidence::per_cpu::stat_table;
+use brimful_evidence::snapshot::ports::PortRange;
+use brimful_evidence::snapshot::tally::Tally;
+use brimful_evidence::snapshot::{Listener, Namespace, NotSeen, Sockets, names};
+use brimful_evidence::{counters, nftables};
 use nix::sched::{CloneFlags, setns};
 
 use super::Roots;
-use crate::evidence::counters;
-use crate::evidence::inet_diag::{Entry, Family, State, StateSet};
-use crate::evidence::named_log::NamedLog;
-use crate::evidence::nftables;
-use crate::evidence::per_cpu::stat_table;
-use crate::evidence::snapshot::ports::PortRange;
-use crate::evidence::snapshot::tally::Tally;
-use crate::evidence::snapshot::{Listener, Namespace, NotSeen, Sockets, names};
-use crate::live::message::chain;
-use crate::live::netlink::netfilter::Netfilter;
-use crate::live::netlink::sock_diag::{SockDiag, SockDiagError};
+use crate::message::chain;
+use crate::netlink::netfilter::Netfilter;
+use crate::netlink::sock_diag::{SockDiag, SockDiagError};
 
 /// Every state but that of listeners.
 const CONNECTED: StateSet = StateSet::of(&[

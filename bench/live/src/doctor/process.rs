@@ -5,14 +5,14 @@ use std::fs::{self, read_to_string};
 use std::io;
 use std::path::Path;
 
+use brimful_evidence::cgroup::cpu_stat;
+use brimful_evidence::proc::{self, limits_nofile};
+use brimful_evidence::snapshot::link::Link;
+use brimful_evidence::snapshot::{Home, NotSeen, Process, Throttle};
 use rustix::fs::{Mode, OFlags, fstat};
 
 use super::{DoctorError, Roots, Whom, birth};
-use crate::evidence::cgroup::cpu_stat;
-use crate::evidence::proc::{self, limits_nofile};
-use crate::evidence::snapshot::link::Link;
-use crate::evidence::snapshot::{Home, NotSeen, Process, Throttle};
-use crate::live::{cgroup, descriptors};
+use crate::{cgroup, descriptors};
 
 /// A process and the inodes of its sockets.
 #[derive(Debug)]

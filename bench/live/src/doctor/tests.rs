@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
+use brimful_evidence::snapshot::{Home, names};
+
 use super::*;
-use crate::evidence::snapshot::{Home, names};
 
 /// A `/proc` with two processes, one of them in a unit that sets its limit.
 fn tree() -> (tempfile::TempDir, Roots) {

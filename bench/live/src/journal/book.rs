@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use brimful_evidence::journal::{Change, Found, Line, Owner, Undone, VERSION, compare};
 use brimful_target::errno;
 
 use super::hands::{Pen, Setting};
 use super::{ENDING, JournalError, Lock, Places, Stuck, now};
-use crate::evidence::journal::{Change, Found, Line, Owner, Undone, VERSION, compare};
-use crate::live::sysctl::{self, Reading, SysctlError, fold};
+use crate::sysctl::{self, Reading, SysctlError, fold};
 
 /// The journal of this process. Dropped, it undoes what is left to undo, and is removed when there is nothing left.
 #[derive(Debug)]

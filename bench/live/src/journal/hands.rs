@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::journal::Line;
+
 use super::{JournalError, file};
-use crate::evidence::journal::Line;
-use crate::live::sysctl::fold;
+use crate::sysctl::fold;
 
 /// A journal's file, open at its end.
 #[derive(Debug)]

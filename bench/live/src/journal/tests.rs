@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use brimful_evidence::journal::{Change, Line, Owner, VERSION};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::undo::{self, Ended, Outcome, Undo};
 use super::{Book, JournalError, Places};
-use crate::evidence::journal::{Change, Line, Owner, VERSION};
-use crate::live::sysctl::fold;
+use crate::sysctl::fold;
 
 /// How much a process may still write. Every write to the machine asks it first.
 #[derive(Clone, Debug, Default)]

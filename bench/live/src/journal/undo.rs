@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::journal::{Change, Found, Hole, Journal, Line, MOST_BYTES, Owner, Undone, compare};
+use brimful_plan::knob::sysctl_path;
+use serde::Serialize;
+
 use super::hands::{Pen, Setting};
 use super::{JournalError, Lock, Places, book, file};
-use crate::evidence::journal::{Change, Found, Hole, Journal, Line, MOST_BYTES, Owner, Undone, compare};
-use crate::plan::knob::sysctl_path;
-use serde::Serialize;
 
 /// How to go about it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -165,7 +166,7 @@ impl One<'_> {
         }
         let path = self.places.sysctls.join(sysctl_path(&change.name).map_err(|error| error.to_string())?);
         if self.how.dry {
-            let now = crate::live::sysctl::read(&path).ok();
+            let now = crate::sysctl::read(&path).ok();
             return self.would(change, compare(change, owner, self.boot, now.as_deref()));
         }
         let setting = Setting::open(

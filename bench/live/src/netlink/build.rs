@@ -1,6 +1,6 @@
 //! Netlink messages as bytes, for what brimful asks of netfilter. Pure.
 
-use crate::evidence::netlink::HEADER_LEN;
+use brimful_evidence::netlink::HEADER_LEN;
 
 /// `include/uapi/linux/netlink.h`: a request.
 pub(super) const NLM_F_REQUEST: u16 = 0x1;
@@ -99,8 +99,9 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
+    use brimful_evidence::netlink::{Attributes, Frames};
+
     use super::*;
-    use crate::evidence::netlink::{Attributes, Frames};
 
     #[test]
     #[cfg(target_endian = "little")]

@@ -85,7 +85,7 @@ fn ends(tuple: Draft, from: End, to: End) -> Draft {
 ///
 /// # Errors
 /// [`NetfilterError`]: another refusal, or a table that takes more than its limit.
-pub(in crate::live) fn fill(netfilter: &mut Netfilter, max: u32) -> Result<u32, NetfilterError> {
+pub(crate) fn fill(netfilter: &mut Netfilter, max: u32) -> Result<u32, NetfilterError> {
     let mut put = 0;
     while put < max.saturating_add(SPARE) {
         let mut bytes = Vec::new();

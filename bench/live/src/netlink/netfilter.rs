@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use brimful_evidence::netlink::{Frame, Frames, NLMSG_DONE, NLMSG_ERROR, NetlinkError};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::io::Errno;
@@ -12,7 +13,6 @@ use thiserror::Error;
 
 use super::build::{Draft, NLM_F_ACK, NLM_F_DUMP};
 use super::receive;
-use crate::evidence::netlink::{Frame, Frames, NLMSG_DONE, NLMSG_ERROR, NetlinkError};
 
 /// Larger than what the kernel sends in one go (`netlink_dump`, `net/netlink/af_netlink.c`).
 const BUFFER_LEN: usize = 64 * 1024;
@@ -52,7 +52,7 @@ pub enum NetfilterError {
 
 impl NetfilterError {
     /// The errno with which the kernel refused, if it did.
-    pub(in crate::live) fn refusal(&self) -> Option<Errno> {
+    pub(crate) fn refusal(&self) -> Option<Errno> {
         match self {
             Self::Refused(error) => Errno::from_io_error(error),
             _ => None,

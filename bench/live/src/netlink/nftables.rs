@@ -3,17 +3,18 @@
 //! The forms are those of `include/uapi/linux/netfilter/nf_tables.h`. Each fault has one chain of its own in the table
 //! `brimful`, whose rules count what they drop and nothing else. A namespace's rules go when it does.
 
+use brimful_evidence::nftables::{RULE, Rule};
+
 use super::build::{Draft, NLM_F_APPEND, NLM_F_CREATE};
 use super::netfilter::{Netfilter, NetfilterError};
-use crate::evidence::nftables::{RULE, Rule};
 
 mod expression;
 mod filter;
 
-pub(in crate::live) use filter::Filter;
+pub(crate) use filter::Filter;
 
 /// The table of every filter that brimful makes.
-pub(in crate::live) const TABLE: &str = "brimful";
+pub(crate) const TABLE: &str = "brimful";
 
 /// `NFNL_SUBSYS_NFTABLES`.
 const SUBSYSTEM: u8 = 10;
@@ -74,7 +75,7 @@ impl Netfilter {
     ///
     /// # Errors
     /// [`NetfilterError`].
-    pub(in crate::live) fn make(&mut self, filter: &Filter) -> Result<(), NetfilterError> {
+    pub(crate) fn make(&mut self, filter: &Filter) -> Result<(), NetfilterError> {
         let chain = |flags, sequence| new_chain(filter.chain, filter.hook, flags, sequence);
         let rules: Vec<_> = filter
             .rules
@@ -90,7 +91,7 @@ impl Netfilter {
     ///
     /// # Errors
     /// [`NetfilterError`].
-    pub(in crate::live) fn rules(&mut self) -> Result<Vec<Rule>, NetfilterError> {
+    pub(crate) fn rules(&mut self) -> Result<Vec<Rule>, NetfilterError> {
         let mut rules = Vec::new();
         self.dump(GET_RULE, |frame| {
             if frame.kind == RULE {
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_rule_that_is_written_can_be_read() {
         let bytes = new_rule("syn-drop", &[expression::Expression::Counter], 0, 1).into_bytes();
-        let frame = crate::evidence::netlink::Frames::new(&bytes).next().unwrap().unwrap();
+        let frame = brimful_evidence::netlink::Frames::new(&bytes).next().unwrap().unwrap();
         let rule = Rule { table: TABLE.to_owned(), chain: "syn-drop".to_owned(), packets: vec![0] };
         assert_eq!((frame.kind, Rule::parse(frame.payload)), (RULE, Ok(rule)));
     }

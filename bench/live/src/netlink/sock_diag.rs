@@ -1,16 +1,16 @@
-//! Asks the kernel for its table of TCP sockets. What is asked and answered is in [`crate::evidence::inet_diag`];
+//! Asks the kernel for its table of TCP sockets. What is asked and answered is in [`brimful_evidence::inet_diag`];
 //! here it is sent and received, and nothing can wait for ever.
 
 use std::io;
 use std::time::Duration;
 
+use brimful_evidence::inet_diag::{Body, DiagError, Entry, Family, Messages, Request, StateSet};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use thiserror::Error;
 
 use super::receive;
-use crate::evidence::inet_diag::{Body, DiagError, Entry, Family, Messages, Request, StateSet};
 
 /// The kernel fills at most 32 KiB in one go (`netlink_dump`, `net/netlink/af_netlink.c`), and fewer where the reader's
 /// buffer is smaller.
@@ -159,10 +159,10 @@ mod tests {
     use std::thread::sleep;
     use std::time::Instant;
 
+    use brimful_evidence::inet_diag::State;
     use socket2::{Domain, Socket as Plain, Type};
 
     use super::*;
-    use crate::evidence::inet_diag::State;
 
     fn listening(address: &str, backlog: i32) -> (Plain, SocketAddr) {
         let address: SocketAddr = address.parse().unwrap();

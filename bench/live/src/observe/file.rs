@@ -28,9 +28,9 @@ pub(super) enum FileError {
     #[error("{} is not text", path.display())]
     NotText { path: PathBuf, source: std::str::Utf8Error },
     #[error("cannot make sense of {}", path.display())]
-    Counters { path: PathBuf, source: crate::evidence::counters::CounterError },
+    Counters { path: PathBuf, source: brimful_evidence::counters::CounterError },
     #[error("cannot make sense of {}", path.display())]
-    Proc { path: PathBuf, source: crate::evidence::proc::ProcError },
+    Proc { path: PathBuf, source: brimful_evidence::proc::ProcError },
 }
 
 impl FileError {
@@ -94,11 +94,11 @@ impl ProcFile {
             .map_err(|source| FileError::NotText { path: self.path.clone(), source })
     }
 
-    pub(super) fn counters(&self, source: crate::evidence::counters::CounterError) -> FileError {
+    pub(super) fn counters(&self, source: brimful_evidence::counters::CounterError) -> FileError {
         FileError::Counters { path: self.path.clone(), source }
     }
 
-    pub(super) fn nonsense(&self, source: crate::evidence::proc::ProcError) -> FileError {
+    pub(super) fn nonsense(&self, source: brimful_evidence::proc::ProcError) -> FileError {
         FileError::Proc { path: self.path.clone(), source }
     }
 }

@@ -5,18 +5,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use brimful_evidence::cgroup::cpu_stat;
+use brimful_evidence::named_log::NamedLog;
+use brimful_evidence::per_cpu::softnet_stat;
+use brimful_evidence::proc::{file_nr, one_number};
+use brimful_evidence::record::Source;
+use brimful_evidence::series::Series;
+use brimful_evidence::tracepoint::drop_reasons;
 use rustix::process::getppid;
 
 use super::budget::Budget;
 use super::meter::merge;
 use super::plain::{PER_CPU_SHARE, PerCpuFile, PlainFile};
-use crate::evidence::cgroup::cpu_stat;
-use crate::evidence::named_log::NamedLog;
-use crate::evidence::per_cpu::softnet_stat;
-use crate::evidence::proc::{file_nr, one_number};
-use crate::evidence::record::Source;
-use crate::evidence::series::Series;
-use crate::evidence::tracepoint::drop_reasons;
 
 #[derive(Debug)]
 pub(super) struct Host {

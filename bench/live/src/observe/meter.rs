@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use crate::evidence::record::Source;
+use brimful_evidence::record::Source;
 
 /// After so many failures in a row a source is not tried again.
 const GIVE_UP_AFTER: u32 = 3;

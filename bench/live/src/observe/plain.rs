@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use brimful_evidence::named_log::NamedLog;
+use brimful_evidence::per_cpu::stat_table;
+use brimful_evidence::proc::ProcError;
+
 use super::budget::Budget;
 use super::file::{FileError, ProcFile};
 use super::meter::Meter;
-use crate::evidence::named_log::NamedLog;
-use crate::evidence::per_cpu::stat_table;
-use crate::evidence::proc::ProcError;
 
 /// A source that is one file. One that cannot be opened is given up at once.
 #[derive(Debug)]

@@ -5,6 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use brimful_evidence::proc::{self, Limits};
+use brimful_evidence::record::{Member, ProcessEvidence, Role, Source};
+use brimful_evidence::series::Series;
+use brimful_evidence::snapshot::link::Link;
 use brimful_target::limits::nofile_of;
 use brimful_target_plan::Nofile;
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
@@ -13,11 +17,7 @@ use thiserror::Error;
 use super::budget::Budget;
 use super::file::{FileError, ProcFile, is_gone};
 use super::meter::{Meter, merge, nanoseconds};
-use crate::evidence::proc::{self, Limits};
-use crate::evidence::record::{Member, ProcessEvidence, Role, Source};
-use crate::evidence::series::Series;
-use crate::evidence::snapshot::link::Link;
-use crate::live::descriptors;
+use crate::descriptors;
 
 /// Counting descriptors one by one takes as long as there are many: at most one per cent of a core, half of it for the target's processes, whose
 /// number is what is judged, and half for all others.

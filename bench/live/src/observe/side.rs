@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
+use brimful_evidence::counter_log::CounterLog;
+use brimful_evidence::inet_diag::{Entry, Family, State};
+use brimful_evidence::listener_log::{ListenerLog, ListenerReading};
+use brimful_evidence::named_log::NamedLog;
+use brimful_evidence::nftables;
+use brimful_evidence::proc::{net_dev, one_number, sockstat};
+use brimful_evidence::record::{NamespaceEvidence, Source};
+use brimful_evidence::socket_log::{SocketLog, Tally};
+
 use super::budget::Budget;
 use super::file::ProcFile;
 use super::meter::{Meter, merge};
 use super::plain::{PER_CPU_SHARE, PerCpuFile, PlainFile};
-use crate::evidence::counter_log::CounterLog;
-use crate::evidence::inet_diag::{Entry, Family, State};
-use crate::evidence::listener_log::{ListenerLog, ListenerReading};
-use crate::evidence::named_log::NamedLog;
-use crate::evidence::nftables;
-use crate::evidence::proc::{net_dev, one_number, sockstat};
-use crate::evidence::record::{NamespaceEvidence, Source};
-use crate::evidence::socket_log::{SocketLog, Tally};
-use crate::live::netlink::netfilter::{Netfilter, NetfilterError};
-use crate::live::netlink::sock_diag::{SockDiag, SockDiagError};
+use crate::netlink::netfilter::{Netfilter, NetfilterError};
+use crate::netlink::sock_diag::{SockDiag, SockDiagError};
 
 /// Counters whose growth says that connections are being turned away (`net/ipv4/tcp_input.c`, `tcp_conn_request`).
 const ALARMS: [&str; 4] =

@@ -1,17 +1,16 @@
 //! The observer on this machine's loopback, and on trees that are no `/proc`.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
+use brimful_evidence::record::Source;
 use socket2::{Domain, Socket, Type};
 
 use super::*;
-use crate::evidence::record::Source;
-use crate::live::netlink::netfilter::NetfilterError;
-use crate::live::netlink::sock_diag::SockDiagError;
+use crate::netlink::netfilter::NetfilterError;
+use crate::netlink::sock_diag::SockDiagError;
 
 fn socket() -> Socket {
     Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()
@@ -93,7 +92,7 @@ fn fake_net(folder: &Path, overflows: u64) {
     fs::write(folder.join("sockstat"), "TCP: inuse 3 orphan 0 tw 11 alloc 4 mem 0\n").unwrap();
 }
 
-fn refused() -> Result<crate::live::netlink::sock_diag::SockDiag, SockDiagError> {
+fn refused() -> Result<crate::netlink::sock_diag::SockDiag, SockDiagError> {
     Err(SockDiagError::Open(io::Error::from_raw_os_error(93)))
 }
 

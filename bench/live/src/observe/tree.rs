@@ -2,16 +2,15 @@
 //! starts others. Who leaves its parent is adopted by the command's init, which is below that worker too.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use brimful_evidence::record::{Member, Role, Source};
 use thiserror::Error;
 
 use super::budget::Budget;
 use super::file::is_gone;
 use super::meter::{Meter, merge};
-use crate::evidence::record::{Member, Role, Source};
 
 /// The most processes of one command that are watched, those that have ended included.
 const MEMBERS_MOST: u32 = 256;
@@ -20,7 +19,7 @@ const SHARE: u64 = 100;
 
 /// Why the processes of a command are not known.
 #[derive(Debug, Error)]
-pub(in crate::live) enum TreeError {
+pub(crate) enum TreeError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("the command has had more than {MEMBERS_MOST} processes, and later ones are not watched")]
@@ -88,7 +87,7 @@ impl Tree {
 }
 
 /// All processes below a keeper and its only child, the command's init; those two are brimful's own.
-pub(in crate::live) fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>, TreeError> {
+pub(crate) fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>, TreeError> {
     let mut members = Vec::new();
     let mut below: Vec<u32> = Vec::new();
     for init in children(proc_root, keeper)? {
@@ -106,7 +105,7 @@ pub(in crate::live) fn members(proc_root: &Path, keeper: u32) -> Result<Vec<u32>
 }
 
 /// What a process has started, over all its threads (`proc_pid_children(5)`). None of a process that has ended.
-pub(in crate::live) fn children(proc_root: &Path, pid: u32) -> Result<Vec<u32>, TreeError> {
+pub(crate) fn children(proc_root: &Path, pid: u32) -> Result<Vec<u32>, TreeError> {
     let folder = proc_root.join(pid.to_string()).join("task");
     let failed = |path: &Path, source| TreeError::Read { path: path.to_owned(), source };
     let threads = match fs::read_dir(&folder) {

@@ -6,20 +6,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use brimful_plan::cell::{Path, Sandbox};
+use brimful_plan::knob::sysctl_path;
 use brimful_target::clock::monotonic_ns;
 use rustix::thread::gettid;
 use rustix::time::ClockId;
 
-use super::super::fault;
-use super::super::link;
 use super::super::message::{Failed, Hand, Place, Said, SandboxOrder, Tell};
 use super::super::namespace::{self, Made};
 use super::super::observe::{Observer, Side, SideName, cpu_ns};
 use super::super::sysctl::{self, Reading, SysctlError};
-use super::super::turn;
+use super::super::{fault, link, turn};
 use super::orders::{Next, Orders, say};
-use crate::plan::cell::{Path, Sandbox};
-use crate::plan::knob::sysctl_path;
 
 /// How long the sandbox waits for its next line when it has nothing to observe yet; only bounds a look at the clock.
 const IDLE_WAIT: Duration = Duration::from_secs(1);

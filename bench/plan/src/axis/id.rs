@@ -94,7 +94,7 @@ fn file_safe(text: &str) -> String {
 mod tests {
     use super::super::product;
     use super::*;
-    use crate::plan::cell::KnobValue;
+    use crate::cell::KnobValue;
 
     fn axis(knob: &str, values: &[&str]) -> Axis {
         Axis { knob: knob.to_owned(), values: values.iter().map(|v| KnobValue::Word((*v).to_owned())).collect() }

@@ -3,8 +3,8 @@
 use brimful_loadgen_plan::probe::Action;
 
 use super::{ARG, ARGV, Facts, split};
-use crate::plan::cell::{Cell, KnobValue, TargetSetup};
-use crate::plan::refusal::Refusal;
+use crate::cell::{Cell, KnobValue, TargetSetup};
+use crate::refusal::Refusal;
 
 /// Knobs of the target that mean the same for every server: whoever starts it sees to them, or states them.
 const OF_EVERY_SERVER: &[&str] = &["target.backlog", "target.cpu"];
@@ -13,7 +13,7 @@ const OF_EVERY_SERVER: &[&str] = &["target.backlog", "target.cpu"];
 ///
 /// # Errors
 /// Says why the target has no such knob.
-pub(in crate::plan) fn set(target: &mut TargetSetup, knob: &str, value: &KnobValue) -> Result<(), String> {
+pub(crate) fn set(target: &mut TargetSetup, knob: &str, value: &KnobValue) -> Result<(), String> {
     let Some(command) = &mut target.command else {
         return Err("it goes with kind = \"command\", and the target is brimful's own server".to_owned());
     };
@@ -31,7 +31,7 @@ pub(in crate::plan) fn set(target: &mut TargetSetup, knob: &str, value: &KnobVal
 ///
 /// # Errors
 /// Says that it is one.
-pub(in crate::plan) fn refuse_builtin(knob: &str) -> Result<(), String> {
+pub(crate) fn refuse_builtin(knob: &str) -> Result<(), String> {
     if !knob.starts_with("target.") || OF_EVERY_SERVER.contains(&knob) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(in crate::plan) fn refuse_builtin(knob: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// A [`Refusal`] of class `Scenario`.
-pub(in crate::plan) fn complete(cell: &Cell) -> Result<(), Refusal> {
+pub(crate) fn complete(cell: &Cell) -> Result<(), Refusal> {
     let Some(command) = &cell.target.command else { return Ok(()) };
     let facts = Facts {
         folder: "/",
@@ -82,10 +82,10 @@ mod tests {
     use brimful_loadgen_plan::probe::Exec;
 
     use super::*;
-    use crate::plan::cell::KnobValue;
-    use crate::plan::cost::tests::{cells, machine};
-    use crate::plan::cost::{cost, feasible};
-    use crate::plan::predict::{LimitKind, predict};
+    use crate::cell::KnobValue;
+    use crate::cost::tests::{cells, machine};
+    use crate::cost::{cost, feasible};
+    use crate::predict::{LimitKind, predict};
 
     const NGINX: &str = "[target]\nkind = \"command\"\nargv = [\"nginx\", \"-c\", \"{{dir}}/c\"]\nfiles = { c = \"{{conns}} {{backlog}}\" }\n\
                          [matrix.target]\nbacklog = [16, 511]\narg.conns = [512, \"1k\"]\n[matrix.ulimit]\nnofile = [256]";

@@ -3,9 +3,9 @@
 use super::{
     BYTES_PER_PROCESS, Cost, Machine, OWN_DESCRIPTORS, asked_and_set, bytes_each, cost, files_each, target_files_each,
 };
-use crate::plan::cell::{Cell, SourceChoice};
-use crate::plan::refusal::Refusal;
-use crate::plan::words::{bytes, grouped};
+use crate::cell::{Cell, SourceChoice};
+use crate::refusal::Refusal;
+use crate::wording::{bytes, grouped};
 
 /// The share of the available memory that a cell may take, in percent: page tables, logs and the rest of the world need some.
 const MEMORY_SHARE: u64 = 90;
@@ -29,7 +29,7 @@ fn cell_refusals(cell: &Cell, machine: &Machine) -> Vec<Refusal> {
     }
 }
 
-/// A hard limit that the machine cannot give. [`crate::plan::matrix::expand`] says so first; this holds for cells that were expanded elsewhere.
+/// A hard limit that the machine cannot give. [`crate::matrix::expand`] says so first; this holds for cells that were expanded elsewhere.
 fn limit_above(cell: &Cell, _: &Cost, machine: &Machine) -> Option<Refusal> {
     let limits = cell.nofile.filter(|limits| limits.hard > machine.nofile_hard)?;
     let asked = cell.knobs.get("ulimit.nofile").map(|knob| asked_and_set(&knob.asked, &knob.set));
@@ -72,7 +72,7 @@ fn unplanned_limit(cell: &Cell, cost: &Cost, _: &Machine) -> Option<Refusal> {
 }
 
 /// How many connections at once fit into a machine's memory; `None` for a cell that cannot be priced.
-pub(in crate::plan) fn memory_fits(cell: &Cell, machine: &Machine) -> Option<u64> {
+pub(crate) fn memory_fits(cell: &Cell, machine: &Machine) -> Option<u64> {
     let cost = cost(cell, machine).ok()?;
     let each = bytes_each(cell);
     let fixed = cost.memory_bytes.saturating_sub(cost.open_at_once * each);
@@ -80,7 +80,7 @@ pub(in crate::plan) fn memory_fits(cell: &Cell, machine: &Machine) -> Option<u64
 }
 
 /// How many connections at once a machine has open files for; `None` for a cell that cannot be priced.
-pub(in crate::plan) fn files_fit(cell: &Cell, machine: &Machine) -> Option<u64> {
+pub(crate) fn files_fit(cell: &Cell, machine: &Machine) -> Option<u64> {
     let cost = cost(cell, machine).ok()?;
     let each = files_each(cell);
     let fixed = cost.files.saturating_sub(cost.open_at_once * each);
@@ -192,7 +192,7 @@ fn processes(cell: &Cell, cost: &Cost, machine: &Machine) -> Option<Refusal> {
 mod tests {
     use super::super::tests::{cells, machine};
     use super::*;
-    use crate::plan::refusal::Class;
+    use crate::refusal::Class;
 
     const ENOUGH: &str = "matrix.ulimit.nofile = [1_024]";
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{Cost, Machine, asked_and_set, cost};
-use crate::plan::cell::Cell;
-use crate::plan::predict::predict;
-use crate::plan::refusal::Refusal;
-use crate::plan::words::{bytes, grouped, time};
+use crate::cell::Cell;
+use crate::predict::predict;
+use crate::refusal::Refusal;
+use crate::wording::{bytes, grouped, time};
 
 /// Wide enough that nothing is wrapped: a wrapped id cannot be copied.
 const HEADER: [&str; 8] = ["cell", "knobs", "first limit", "time", "target fds", "load fds", "memory", "ports"];
@@ -21,7 +21,7 @@ const HEADER: [&str; 8] = ["cell", "knobs", "first limit", "time", "target fds",
 /// What [`cost`] says of the first cell that cannot be priced.
 pub fn table(cells: &[Cell], machine: &Machine, blocks: u32) -> Result<String, Refusal> {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).force_no_tty().set_header(HEADER);
+    table.load_style(presets::NOTHING).set_header(HEADER);
     let mut total = Duration::ZERO;
     for cell in cells {
         let cost = cost(cell, machine)?;
@@ -86,9 +86,9 @@ fn rounded(span: Duration) -> Duration {
 mod tests {
     use super::super::tests::machine;
     use super::*;
-    use crate::plan::catalogue;
-    use crate::plan::matrix::expand;
-    use crate::plan::scenario::Scenario;
+    use crate::catalogue;
+    use crate::matrix::expand;
+    use crate::scenario::Scenario;
 
     fn check(name: &str, blocks: u32) -> String {
         let embedded = catalogue::find(name).unwrap();

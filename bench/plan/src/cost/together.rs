@@ -2,9 +2,9 @@
 
 use super::feasible::{PROCESSES_MOST, memory_allowed};
 use super::{Cost, Machine, cost};
-use crate::plan::cell::Cell;
-use crate::plan::refusal::Refusal;
-use crate::plan::words::{bytes, grouped};
+use crate::cell::Cell;
+use crate::refusal::Refusal;
+use crate::wording::{bytes, grouped};
 
 /// Why these cells cannot be run so many at a time on this machine, with how many could; `None` when they can. Which of them will
 /// meet is not known before they run, so the dearest are counted.
@@ -57,7 +57,7 @@ fn too_dear(costs: &[Cost], machine: &Machine, jobs: usize) -> Option<String> {
 mod tests {
     use super::super::tests::{cells, machine};
     use super::*;
-    use crate::plan::refusal::Class;
+    use crate::refusal::Class;
 
     #[test]
     fn what_one_cell_can_have_several_may_not() {

@@ -1,16 +1,16 @@
-//! Where the knee should lie by the closed forms of [`crate::plan::predict`]. Pure.
+//! Where the knee should lie by the closed forms of [`crate::predict`]. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::try_at;
-use crate::plan::cell::Cell;
-use crate::plan::cost::Machine;
-use crate::plan::knob::limits::CONNECTIONS_MOST;
-use crate::plan::predict::{Limit, predict};
+use crate::cell::Cell;
+use crate::cost::Machine;
+use crate::knob::limits::CONNECTIONS_MOST;
+use crate::predict::{Limit, predict};
 
 /// A knee by closed form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Foretold {
     /// The most connections that meet no limit and leave the health check what it needs; `null` where a limit is met without any.
@@ -42,8 +42,8 @@ pub fn foretold(cell: &Cell, machine: &Machine) -> Option<Foretold> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::cost::tests::{cells, machine};
-    use crate::plan::predict::LimitKind;
+    use crate::cost::tests::{cells, machine};
+    use crate::predict::LimitKind;
 
     fn of(more: &str) -> Option<(Option<u64>, LimitKind)> {
         let foretold = foretold(&cells(more, 2_000)[0], &machine())?;

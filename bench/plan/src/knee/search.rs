@@ -20,7 +20,7 @@ const STEP_ONE_IN: u64 = 64;
 
 /// What a try said of its load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// No probe failed.
@@ -33,7 +33,7 @@ pub enum Answer {
 
 /// How far the ends of the interval may lie apart, as a part of the upper one; at least one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub struct Within {
     /// In hundredths of a per cent, from 1 to 5,000.
@@ -99,7 +99,7 @@ impl FromStr for Within {
 
 /// Between which loads a ramp broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Hint {
     /// The load when the last probe before the first failure was begun.
@@ -110,7 +110,7 @@ pub struct Hint {
 
 /// A load between the ends of the interval whose tries do not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unsteady {
     /// Connections.
@@ -123,7 +123,7 @@ pub struct Unsteady {
 
 /// What is known of a knee, in connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Knee {
     /// The largest load that was healthy, with every smaller one that was tried; `null` where none was.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use brimful_loadgen_plan::plan::Behaviour;
 
-use super::foretold;
-use crate::plan::cell::{Cell, ProbeSetup, RampUntil};
-use crate::plan::cost::{Machine, feasible};
+use crate::cell::{Cell, ProbeSetup, RampUntil};
+use crate::cost::{Machine, feasible};
+use crate::knee::foretold;
 
 /// How many periods of the probe a ramp takes at least: it then says to about five per cent of the range where it broke.
 const RAMP_PERIODS: u32 = 20;
@@ -77,7 +77,7 @@ fn long_enough(probe: &ProbeSetup) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::cost::tests::{cells, machine};
+    use crate::cost::tests::{cells, machine};
 
     #[test]
     fn a_try_differs_in_its_connections_and_lasts_long_enough() {

@@ -2,13 +2,13 @@
 
 use brimful_target_plan::Nofile;
 
-use crate::plan::cell::KnobValue;
-use crate::plan::words::grouped;
+use crate::cell::KnobValue;
+use crate::wording::grouped;
 
 /// A process with fewer cannot even start its runtime: standard streams, epoll, eventfd, listeners, a pipe to its parent.
 pub(super) const LEAST: u64 = 32;
 /// The highest that `fs.nr_open` can be on 64-bit (`fs/file.c`, `sysctl_nr_open_max`).
-pub(in crate::plan) const MOST: u64 = 2_147_483_584;
+pub(crate) const MOST: u64 = 2_147_483_584;
 
 /// The limits that a value of `ulimit.nofile` stands for: `1024` for soft and hard alike, or `"1024:20000"`.
 ///

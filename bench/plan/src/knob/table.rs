@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Knob, Kubernetes, Scope, TakesEffect, Values};
-use crate::plan::expect::CauseName::{
+use crate::expect::CauseName::{
     self, AcceptQueue, AcceptorStalled, AcceptorThrottled, AppConnectionCap, ConntrackFull, DeferAccept, FdLeak,
     FdLimit, FileMax, GeneratorBound, InotifyLimit, LocalPorts, NeighbourTable, ReuseportSkew, SlowAnswer,
     SoftirqBacklog, SynQueue, SynQueueThreeQuarterRule, TcpMem,
@@ -12,45 +12,45 @@ use crate::plan::expect::CauseName::{
 use TakesEffect::{Live, NextConnection, NextListen, ProcessStart};
 
 /// The largest `backlog` that `listen(2)` takes as what it says: it is an `int`.
-pub(in crate::plan) const BACKLOG_MOST: u64 = i32::MAX as u64;
+pub(crate) const BACKLOG_MOST: u64 = i32::MAX as u64;
 /// The most connections one scenario can ask for; at 6 KiB each that is 24 GiB of kernel memory.
-pub(in crate::plan) const CONNECTIONS_MOST: u64 = 4_000_000;
+pub(crate) const CONNECTIONS_MOST: u64 = 4_000_000;
 /// The most descriptors a connection can cost besides its socket.
-pub(in crate::plan) const EXTRA_FDS_MOST: u64 = 64;
+pub(crate) const EXTRA_FDS_MOST: u64 = 64;
 /// Words of `target.on-emfile`.
-pub(in crate::plan) const ON_EMFILE: &[&str] = &["spin", "sleep", "reserve-fd", "exit", "stop-accepting"];
+pub(crate) const ON_EMFILE: &[&str] = &["spin", "sleep", "reserve-fd", "exit", "stop-accepting"];
 /// Words of `target.extra-fd-kind`.
-pub(in crate::plan) const EXTRA_FD_KIND: &[&str] = &["file", "inotify"];
+pub(crate) const EXTRA_FD_KIND: &[&str] = &["file", "inotify"];
 /// Words of `target.accept`.
-pub(in crate::plan) const ACCEPT: &[&str] = &["drain", "one-per-wakeup", "dead"];
+pub(crate) const ACCEPT: &[&str] = &["drain", "one-per-wakeup", "dead"];
 /// Words of `target.at-max`.
-pub(in crate::plan) const AT_MAX: &[&str] = &["wait", "close", "ignore"];
+pub(crate) const AT_MAX: &[&str] = &["wait", "close", "ignore"];
 /// The most connections a second that a throttled acceptor can be asked for; one core accepts about a fifth of it.
-pub(in crate::plan) const ACCEPT_RATE_MOST: u64 = 1_000_000;
+pub(crate) const ACCEPT_RATE_MOST: u64 = 1_000_000;
 /// The rarest leak: one in a million closed connections.
-pub(in crate::plan) const LEAK_MOST: u64 = 1_000_000;
+pub(crate) const LEAK_MOST: u64 = 1_000_000;
 /// The longest time an answer can be held back.
-pub(in crate::plan) const DELAY_MOST: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DELAY_MOST: Duration = Duration::from_secs(24 * 3600);
 /// The longest deferral; the kernel counts it in retransmissions of two minutes at most (`net/ipv4/tcp.c`, `secs_to_retrans`).
-pub(in crate::plan) const DEFER_MOST: Duration = Duration::from_secs(3600);
+pub(crate) const DEFER_MOST: Duration = Duration::from_secs(3600);
 /// The most sockets that share a port.
-pub(in crate::plan) const REUSEPORT_MOST: u64 = 64;
+pub(crate) const REUSEPORT_MOST: u64 = 64;
 /// The most processor time, in per cent of one: 64 of them.
-pub(in crate::plan) const CPU_MOST: u64 = 6_400;
+pub(crate) const CPU_MOST: u64 = 6_400;
 /// Words of `load.behaviour`.
-pub(in crate::plan) const BEHAVIOUR: &[&str] = &["idle", "half-open", "churn", "heartbeat", "slow-reader", "reconnect"];
+pub(crate) const BEHAVIOUR: &[&str] = &["idle", "half-open", "churn", "heartbeat", "slow-reader", "reconnect"];
 /// Words of `load.reconnect`.
-pub(in crate::plan) const RECONNECT: &[&str] = &["none", "linear", "exponential", "jittered"];
+pub(crate) const RECONNECT: &[&str] = &["none", "linear", "exponential", "jittered"];
 /// Shares of a load, in per cent.
-pub(in crate::plan) const SHARE: std::ops::RangeInclusive<u64> = 1..=100;
+pub(crate) const SHARE: std::ops::RangeInclusive<u64> = 1..=100;
 /// The shortest interval of a heartbeat: ten ticks of the generator's timers, and a hundred requests a second of each connection.
-pub(in crate::plan) const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
+pub(crate) const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
 /// The shortest pause before a connection comes back: a tick of the generator's timers.
-pub(in crate::plan) const PAUSE_LEAST: Duration = Duration::from_millis(1);
+pub(crate) const PAUSE_LEAST: Duration = Duration::from_millis(1);
 /// The fastest slow reader, in bytes a second: 64 KiB ten times a second are what the generator reads at most.
-pub(in crate::plan) const READ_RATE_MOST: u64 = 640 * 1_024;
+pub(crate) const READ_RATE_MOST: u64 = 640 * 1_024;
 /// Words of `load.source`.
-pub(in crate::plan) const SOURCE: &[&str] = &["auto", "kernel"];
+pub(crate) const SOURCE: &[&str] = &["auto", "kernel"];
 
 const INT: Values = Values::Count { least: 0, most: i32::MAX as u64 };
 const FLAG: Values = Values::Count { least: 0, most: 1 };
@@ -449,7 +449,7 @@ mod tests {
     use serde::de::value::{Error, StrDeserializer};
 
     use super::*;
-    use crate::plan::cell::SourceChoice;
+    use crate::cell::SourceChoice;
 
     fn reads_all<T: DeserializeOwned>(words: &[&str]) {
         for word in words {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::nofile::{parse_nofile, print_nofile};
-use crate::plan::cell::KnobValue;
-use crate::plan::words::{self, grouped, time};
+use crate::cell::KnobValue;
+use crate::wording::{self, grouped, time};
 
 /// The longest value of a sysctl taken, in bytes.
 const MAX_WORD: usize = 256;
@@ -76,7 +76,7 @@ impl Values {
             }
             Self::Words(known) => match value {
                 KnobValue::Word(word) if known.contains(&word.as_str()) => Ok(value.clone()),
-                KnobValue::Word(word) => Err(match words::nearest(word, known.iter().copied()) {
+                KnobValue::Word(word) => Err(match wording::nearest(word, known.iter().copied()) {
                     Some(near) => format!("{}; did you mean `{near}`?", self.wants(value)),
                     None => self.wants(value),
                 }),
@@ -115,7 +115,7 @@ impl Values {
             Self::Counts { how_many, most } => {
                 format!("it takes {how_many} whole numbers in one text, each at most {}", grouped(most))
             }
-            Self::Words(known) => format!("it takes one of {}", words::quoted(known)),
+            Self::Words(known) => format!("it takes one of {}", wording::quoted(known)),
             Self::Switch => "it takes true or false".to_owned(),
             Self::Nofile => "it takes a number or \"soft:hard\"".to_owned(),
             Self::Time { least, most, whole_seconds } => {

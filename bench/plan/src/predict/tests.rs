@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::cost::tests::{cells, machine};
+use crate::cost::tests::{cells, machine};
 
 /// What is predicted for the first cell.
 fn first(more: &str, connections: u64) -> String {
@@ -93,8 +93,8 @@ fn a_leak_fills_what_churn_leaves_free() {
         let more =
             "[load]\nconnections = 3_200\nramp = \"8s\"\nhold = \"4s\"\nbehaviour = \"churn\"\nlifetime = \"200ms\"";
         let text = format!("question = \"?\"\nmatrix.ulimit.nofile = [512]\ntarget.leak-one-in = {leak}\n{more}\n");
-        let scenario = crate::plan::scenario::Scenario::parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
-        crate::plan::matrix::expand(&scenario, 20_000).unwrap().remove(0)
+        let scenario = crate::scenario::Scenario::parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
+        crate::matrix::expand(&scenario, 20_000).unwrap().remove(0)
     };
     assert_eq!(predict(&cell(4), &machine()).to_string(), "descriptors at 1,761");
     assert_eq!(predict(&cell(0), &machine()).to_string(), "none");

@@ -6,13 +6,13 @@ use super::error::ScenarioError;
 use super::load;
 use super::matrix::Matrix;
 use super::reader::{Section, Value};
-use crate::plan::arm::Arm;
-use crate::plan::cell::{Cell, KnobValue, LoadSetup, Path, SourceChoice, TargetSetup};
-use crate::plan::knob::limits::BEHAVIOUR;
-use crate::plan::knob::parse_time;
-use crate::plan::manners::Manners;
-use crate::plan::refusal::Refusal;
-use crate::plan::words::time;
+use crate::arm::Arm;
+use crate::cell::{Cell, KnobValue, LoadSetup, Path, SourceChoice, TargetSetup};
+use crate::knob::limits::BEHAVIOUR;
+use crate::knob::parse_time;
+use crate::load_options::Manners;
+use crate::refusal::Refusal;
+use crate::wording::time;
 
 const NO_NEIGHBOURS: &str =
     "half-open load needs client and server in two namespaces: loopback has no neighbours, so every answer arrives";
@@ -124,7 +124,7 @@ fn behaviours(
 ///
 /// # Errors
 /// A [`Refusal`] about the knob that does not go with the rest.
-pub(in crate::plan) fn together(cell: &Cell) -> Result<(), Refusal> {
+pub(crate) fn together(cell: &Cell) -> Result<(), Refusal> {
     let half_open = cell.load.behaviour == Behaviour::HalfOpen;
     let plan = &cell.target.plan;
     if half_open && cell.path != Path::Veth {

@@ -4,12 +4,12 @@ use super::Scenario;
 use super::error::ScenarioError;
 use super::matrix::{admit, canonical, leaves};
 use super::reader::{Section, Value};
-use crate::plan::arm::{self, Arm};
-use crate::plan::axis::Axis;
-use crate::plan::command::{ARG, ARGV};
-use crate::plan::matrix;
-use crate::plan::refusal::Refusal;
-use crate::plan::words::nearest;
+use crate::arm::{self, Arm};
+use crate::axis::Axis;
+use crate::command::{ARG, ARGV};
+use crate::matrix;
+use crate::refusal::Refusal;
+use crate::wording::nearest;
 
 /// What begins the name of a knob.
 const TABLES: &[&str] = &["sysctl", "ulimit", "target", "load", "restart"];
@@ -104,10 +104,10 @@ fn place<'s>(root: &Section<'s>, knob: &str) -> Option<Value<'s>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::axis::Axis;
-    use crate::plan::cell::KnobValue;
-    use crate::plan::matrix::expand;
-    use crate::plan::scenario::Scenario;
+    use crate::axis::Axis;
+    use crate::cell::KnobValue;
+    use crate::matrix::expand;
+    use crate::scenario::Scenario;
 
     const LOAD: &str =
         "question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\nhold = \"9s\"\n[probe]\nperiod = \"1s\"\n";

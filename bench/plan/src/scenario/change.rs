@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::error::ScenarioError;
 use super::matrix::{Matrix, admit, canonical, condition, leaves};
 use super::reader::{Keys, Section, Value};
-use crate::plan::axis::Condition;
-use crate::plan::cell::{KnobValue, Sandbox};
-use crate::plan::change::{CHANGES_MOST, Change, Turn};
-use crate::plan::knob::{is_host_wide, parse_nofile};
-use crate::plan::words::time;
+use crate::axis::Condition;
+use crate::cell::{KnobValue, Sandbox};
+use crate::change::{CHANGES_MOST, Change, Turn};
+use crate::knob::{is_host_wide, parse_nofile};
+use crate::wording::time;
 
 const CHANGE: Keys = Keys {
     now: &["at", "when", "set", "next-start", "elsewhere", "relisten", "restart", "kill"],

@@ -8,10 +8,10 @@ use indexmap::IndexMap;
 
 use super::error::ScenarioError;
 use super::reader::{Section, Value};
-use crate::plan::cell::KnobValue;
-use crate::plan::command::{Command, Readiness, StopSignal, check_name};
-use crate::plan::knob::Values;
-use crate::plan::knob::limits::BACKLOG_MOST;
+use crate::cell::KnobValue;
+use crate::command::{Command, Readiness, StopSignal, check_name};
+use crate::knob::Values;
+use crate::knob::limits::BACKLOG_MOST;
 
 /// Words of `stop-signal`.
 const SIGNALS: &[&str] = &["TERM", "QUIT", "INT", "USR1", "USR2", "HUP"];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::super::refusal::Class;
-use super::super::words;
+use crate::wording;
 
 /// Where in a file something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl ScenarioError {
     /// The same with what is valid there, and the nearest of it as the hint if one is like `given`.
     #[must_use]
     pub(super) fn valid(self, given: &str, valid: &[&str]) -> Self {
-        let hint = words::nearest(given, valid.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let hint = wording::nearest(given, valid.iter().copied()).map(|near| format!("did you mean `{near}`?"));
         Self { valid: valid.iter().map(|&word| word.to_owned()).collect(), hint: hint.or(self.hint), ..self }
     }
 }
@@ -71,7 +71,7 @@ impl fmt::Display for ScenarioError {
         writeln!(f, "{line} | {text}")?;
         write!(f, "{margin} | {lead}{}", "^".repeat(*width))?;
         if !self.valid.is_empty() {
-            write!(f, "\nvalid here: {}", words::quoted(&self.valid))?;
+            write!(f, "\nvalid here: {}", wording::quoted(&self.valid))?;
         }
         Ok(())
     }

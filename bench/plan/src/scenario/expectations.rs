@@ -6,11 +6,11 @@ use super::error::ScenarioError;
 use super::matrix::{Matrix, condition};
 use super::probe::earliest_failure;
 use super::reader::{Keys, Section, Value};
-use crate::plan::axis::{self, Condition};
-use crate::plan::cell::ProbeSetup;
-use crate::plan::change::Change;
-use crate::plan::expect::{CauseName, CellOutcome, Expectation, HowMany};
-use crate::plan::words::time;
+use crate::axis::{self, Condition};
+use crate::cell::ProbeSetup;
+use crate::change::Change;
+use crate::expect::{CauseName, CellOutcome, Expectation, HowMany};
+use crate::wording::time;
 
 const EXPECT: Keys = Keys { now: &["cells"], later: &["run", "knee"], elsewhere: &[("cell", "cells")] };
 const CELL: Keys = Keys {

@@ -2,9 +2,9 @@
 
 use super::error::ScenarioError;
 use super::reader::{Keys, Section, Value};
-use crate::plan::cell::Path;
-use crate::plan::fault::Fault;
-use crate::plan::need::{self, Need};
+use crate::cell::Path;
+use crate::fault::Fault;
+use crate::need::{self, Need};
 
 /// Read before anything else of the table: which other keys there are depends on it.
 const KIND: Keys = Keys {

@@ -9,12 +9,12 @@ use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::matrix::{Matrix, leaves};
 use super::reader::{Keys, Section, Value};
-use crate::plan::arm::ARM;
-use crate::plan::axis::{self, Axis};
-use crate::plan::gate::{ALWAYS, DEFAULT_METRICS, Gate, Metric};
-use crate::plan::knob::limits::CONNECTIONS_MOST;
-use crate::plan::order::BLOCKS_MOST;
-use crate::plan::words::{nearest, quoted};
+use crate::arm::ARM;
+use crate::axis::{self, Axis};
+use crate::gate::{ALWAYS, DEFAULT_METRICS, Gate, Metric};
+use crate::knob::limits::CONNECTIONS_MOST;
+use crate::order::BLOCKS_MOST;
+use crate::wording::{nearest, quoted};
 
 const GATE: Keys = Keys {
     now: &["blocks", "metrics", "cells", "tolerance", "ceiling"],
@@ -174,7 +174,7 @@ fn without_arms(matrix: &Matrix) -> (Vec<Axis>, Vec<Vec<usize>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::scenario::Scenario;
+    use crate::scenario::Scenario;
 
     const LOAD: &str = "question = \"?\"\n[load]\nconnections = 10\nramp = \"1s\"\nhold = \"9s\"\n\
                         [matrix.ulimit]\nnofile = [64, 20_000]\n[arms]\nbase = {}\nhead = { target.backlog = 128 }\n";

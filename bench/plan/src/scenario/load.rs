@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::error::ScenarioError;
 use super::reader::{Keys, Section};
-use crate::plan::cell::LoadSetup;
-use crate::plan::knob::limits::{
+use crate::cell::LoadSetup;
+use crate::knob::limits::{
     BEHAVIOUR, CONNECTIONS_MOST, HEARTBEAT_LEAST, PAUSE_LEAST, READ_RATE_MOST, RECONNECT, SHARE, SOURCE,
 };
-use crate::plan::manners::Manners;
+use crate::load_options::Manners;
 
 /// The longest time that anything in a scenario can take.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -1,14 +1,13 @@
 //! `[matrix]`: what varies, what may be lowered to what the machine gives, what is taken out.
 
-use super::MAX_CELLS;
-use super::arms;
 use super::error::ScenarioError;
 use super::reader::{Keys, Section, Value};
-use crate::plan::arm::{self, ARM, Arm};
-use crate::plan::axis::{self, Axis, Condition};
-use crate::plan::cell::{KnobValue, Sandbox};
-use crate::plan::knob::{self, Admitted, Scope};
-use crate::plan::words::{grouped, nearest, quoted};
+use super::{MAX_CELLS, arms};
+use crate::arm::{self, ARM, Arm};
+use crate::axis::{self, Axis, Condition};
+use crate::cell::{KnobValue, Sandbox};
+use crate::knob::{self, Admitted, Scope};
+use crate::wording::{grouped, nearest, quoted};
 
 const MATRIX: Keys = Keys {
     now: &["sysctl", "ulimit", "target", "load", "restart", "clamp", "exclude"],

@@ -8,10 +8,10 @@ use brimful_loadgen_plan::probe::{Action, Exec, Header, HttpGet, Scheme};
 use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
-use crate::plan::cell::{Path, ProbeSetup};
-use crate::plan::knob::limits::NOFILE_MOST;
-use crate::plan::topology;
-use crate::plan::words::time;
+use crate::cell::{Path, ProbeSetup};
+use crate::knob::limits::NOFILE_MOST;
+use crate::topology;
+use crate::wording::time;
 
 /// Kubernetes' own defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
 const PERIOD: Duration = Duration::from_secs(10);

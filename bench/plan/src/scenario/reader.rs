@@ -14,8 +14,8 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ScenarioError, Source};
-use crate::plan::cell::KnobValue;
-use crate::plan::words::{grouped, time};
+use crate::cell::KnobValue;
+use crate::wording::{grouped, time};
 
 /// The keys of one table.
 #[derive(Clone, Copy, Debug)]

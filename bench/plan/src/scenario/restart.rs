@@ -7,9 +7,9 @@ use super::load::LONGEST;
 use super::matrix::Matrix;
 use super::probe;
 use super::reader::{Keys, Section};
-use crate::plan::cell::{Path, ProbeSetup};
-use crate::plan::kubelet::{BACK_OFF, BACK_OFF_CAP, GRACE, Restart};
-use crate::plan::words::time;
+use crate::cell::{Path, ProbeSetup};
+use crate::kubelet::{BACK_OFF, BACK_OFF_CAP, GRACE, Restart};
+use crate::wording::time;
 
 const RESTART: Keys = Keys {
     now: &["policy", "back-off", "back-off-cap", "grace", "startup-probe", "readiness-probe"],

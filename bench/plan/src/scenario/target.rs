@@ -12,12 +12,12 @@ use super::command;
 use super::error::ScenarioError;
 use super::load::LONGEST;
 use super::reader::{Keys, Section, Value};
-use crate::plan::cell::{Path, TargetSetup};
-use crate::plan::knob::limits::{
+use crate::cell::{Path, TargetSetup};
+use crate::knob::limits::{
     ACCEPT, ACCEPT_RATE_MOST, AT_MAX, BACKLOG_MOST, CONNECTIONS_MOST, CPU_MOST, DEFER_MOST, DELAY_MOST, EXTRA_FD_KIND,
     EXTRA_FDS_MOST, LEAK_MOST, ON_EMFILE, REUSEPORT_MOST,
 };
-use crate::plan::topology;
+use crate::topology;
 
 /// The port of the story that brimful began with: a kubelet's listener.
 const DEFAULT_PORT: u16 = 23_380;

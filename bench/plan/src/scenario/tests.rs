@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::expectations::CAUSES;
 use super::*;
-use crate::plan::cell::{KnobValue, RampUntil};
-use crate::plan::expect::{CauseName, CellOutcome, Why};
+use crate::cell::{KnobValue, RampUntil};
+use crate::expect::{CauseName, CellOutcome, Why};
 
 mod command;
 mod load;
@@ -490,7 +490,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,120}", cut in 0usize..2_000) {
         drop(Scenario::parse("t.toml", &text));
-        let origin = crate::plan::catalogue::list()[0].text;
+        let origin = crate::catalogue::list()[0].text;
         let cut = origin.floor_char_boundary(cut);
         drop(Scenario::parse("t.toml", &format!("{}{text}{}", &origin[..cut], &origin[cut..])));
     }

@@ -1,8 +1,9 @@
 //! A comparison for a comment under a pull request: what matters above, the rest folded, never longer than a comment may be. Pure.
 
+use brimful_judge::compare::{Answer, CellComparison, Comparison, MetricComparison};
+
 use super::text::{legend, seen, summary};
-use super::words::{answer, because, estimate, interval, p, values};
-use super::{Answer, CellComparison, Comparison, MetricComparison};
+use crate::compare::wording::{answer, because, estimate, interval, p, values};
 
 /// Bytes of a page. A comment on GitHub holds 65,536 characters, and somebody may want to add a line.
 pub const MOST_BYTES: usize = 60_000;

@@ -1,10 +1,12 @@
 //! A comparison for a terminal: the effect first, p in small print. Pure: width and colour are given.
 
+use brimful_judge::compare::{Answer, CellComparison, Comparison, MetricComparison, Question, Seen};
+use brimful_judge::wording::{counted, listed};
+
 use super::super::page::Page;
-use super::super::report::text::Look;
-use super::super::words::{counted, listed};
-use super::words::{because, estimate, interval, p, strip, tolerance, values};
-use super::{Answer, CellComparison, Comparison, MetricComparison, Question, Seen, words};
+use crate::compare::wording;
+use crate::compare::wording::{because, estimate, interval, p, strip, tolerance, values};
+use crate::text::Look;
 
 /// Columns of a line besides its strip: metric, estimate, interval, answer, p and what is between them.
 const WITHOUT_STRIP: usize = 2 + 23 + 2 + 8 + 2 + 18 + 2 + 12 + 2 + 2 + 9;
@@ -65,7 +67,7 @@ pub(crate) fn summary(comparison: &Comparison) -> Vec<String> {
         .into_iter()
         .map(|answer| (answer, all.iter().filter(|&&other| other == answer).count()))
         .filter(|(_, n)| *n > 0)
-        .map(|(answer, n)| format!("{n} {}", words::answer(answer)))
+        .map(|(answer, n)| format!("{n} {}", wording::answer(answer)))
         .collect();
     if !counts.is_empty() {
         lines.push(format!("{}.", listed(&counts)));
@@ -149,7 +151,7 @@ impl Page {
 
     /// An answer in its colour, as wide as the widest.
     pub(crate) fn coloured(&self, answer: Answer) -> String {
-        let plain = format!("{:<12}", words::answer(answer));
+        let plain = format!("{:<12}", wording::answer(answer));
         let colour = match answer {
             Answer::Pass => "32",
             Answer::Fail => "31",

@@ -1,9 +1,9 @@
 //! Metrics, effects and small drawings as a reader wants them. Pure.
 
-use super::super::metric::{Value, is_latency};
-use super::super::words::{count, short_time};
-use super::{Answer, Effect, MetricComparison, Reason, Scale, decide};
-use crate::plan::gate::Metric;
+use brimful_judge::compare::{Answer, Effect, MetricComparison, Reason, Scale, decide};
+use brimful_judge::metric::{Value, is_latency};
+use brimful_judge::wording::{count, short_time};
+use brimful_plan::gate::Metric;
 
 /// Heights of a block's difference; the middle one is none.
 const HEIGHTS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
@@ -110,7 +110,7 @@ pub(crate) const fn answer(answer: Answer) -> &'static str {
 
 /// One sign a block, higher where the second side has more, the middle where both have the same; at most `most` of them, neighbours drawn together.
 pub(crate) fn strip(comparison: &MetricComparison, most: usize) -> String {
-    let difference = |pair: &super::Pair| {
+    let difference = |pair: &brimful_judge::compare::Pair| {
         let (base, head) = (pair.base?.known()?, pair.head?.known()?);
         Some(decide::difference(comparison.metric, base, head))
     };

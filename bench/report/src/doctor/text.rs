@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnosis::{Diagnosis, Found, ListenerRow, NamespaceRow, ProcessRow};
-use super::tables::used;
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::felt;
-use crate::judge::page::Page;
-use crate::judge::report::text::Look;
-use crate::judge::words::{count, counted};
+use brimful_judge::cause::ProofLine;
+use brimful_judge::cure::felt;
+use brimful_judge::doctor::diagnosis::{Diagnosis, Found, ListenerRow, NamespaceRow, ProcessRow};
+use brimful_judge::doctor::tables::used;
+use brimful_judge::wording::{count, counted};
+
+use crate::page::Page;
+use crate::text::Look;
 
 /// Rows of each table; the rest is counted.
 const ROWS: usize = 12;

@@ -6,9 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::{BlockReport, Report};
+use brimful_judge::report::{BlockReport, Report};
+use brimful_plan::gate::Metric;
+
 use super::measure::{of_block, sound};
-use crate::plan::gate::Metric;
 
 /// The report as benchmark lines.
 #[must_use]

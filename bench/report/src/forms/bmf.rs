@@ -3,11 +3,11 @@
 //! A benchmark is a cell, `SCENARIO/CELL`; a measure is a metric with hyphens (`latency-p99`), which is fit for a slug.
 //! Latencies are in nanoseconds, the unit of Bencher's own. A void cell is not there.
 
+use brimful_judge::report::Report;
+use brimful_plan::gate::Metric;
 use serde_json::{Map, Value, json};
 
-use super::super::Report;
 use super::measure::{Measured, of_cell};
-use crate::plan::gate::Metric;
 
 /// The report as Bencher's JSON, for its adapter `json`.
 #[must_use]

@@ -2,12 +2,12 @@
 //!
 //! So only metrics are in it of which less is better. A void cell, and a quantile that is known only from below, are not there.
 
+use brimful_judge::report::{CellReport, Report};
+use brimful_judge::wording::counted;
+use brimful_plan::gate::Metric;
 use serde_json::{Value, json};
 
-use super::super::super::words::counted;
-use super::super::{CellReport, Report};
 use super::measure::{of_cell, sound};
-use crate::plan::gate::Metric;
 
 /// The report as a list of `{name, unit, value}`, with `range` where there are several blocks.
 #[must_use]

@@ -5,11 +5,10 @@
 
 use std::fmt::Write as _;
 
+use brimful_evidence::record::Record;
+use brimful_judge::report::{CellReport, Report, build};
+use brimful_judge::wording::{count, counted, time};
 use brimful_loadgen_plan::latency::Distribution;
-
-use super::super::super::words::{count, counted, time};
-use super::super::{CellReport, Report, build};
-use crate::evidence::record::Record;
 
 /// Rows for each halving of the distance to 100 %, as HdrHistogram's own printers have it.
 const STEPS_PER_HALF: u64 = 5;

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
+use brimful_evidence::record::Record;
+use brimful_judge::report::Report;
+use brimful_judge::wording::nanos;
 use brimful_loadgen_plan::latency::Latency;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use super::super::super::words::nanos;
-use super::super::Report;
 use super::FormError;
-use crate::evidence::record::Record;
 
 /// The log of one record, tagged `probe`, `probe-failed`, `connect` and `lag`.
 ///

@@ -1,6 +1,6 @@
 //! `report.json`, as [`Report`] has it; its schema is `docs/schema/report-1.json`. Pure.
 
-use super::super::Report;
+use brimful_judge::report::Report;
 
 /// The report as indented JSON with a line end. A reader may rely on the paths that `docs/report.md` names.
 #[must_use]

@@ -4,14 +4,15 @@
 //! a cell without a record, are an `<error>`: the experiment did not work, which is neither a pass nor the target's fault.
 //! A scenario that *wants* a cell to fail says so in `[expect]`, and is held to it by `brimful run --verify`, not by this form.
 
+use brimful_evidence::record::KnobReading;
+use brimful_judge::cause::words;
+use brimful_judge::report::{CellReport, MissingCell, Report};
+use brimful_judge::wording::{counted, listed};
+use brimful_plan::expect::{CauseName, CellOutcome};
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
-use super::super::super::cause::words;
-use super::super::super::words::{counted, listed};
-use super::super::{CellReport, MissingCell, Report, told};
+use super::super::told;
 use super::FormError;
-use crate::evidence::record::KnobReading;
-use crate::plan::expect::{CauseName, CellOutcome};
 
 /// The report as XML.
 ///

@@ -3,10 +3,11 @@
 //! The answer comes first, then the table, then what follows from it; the evidence of each cause is folded away. What is too long
 //! is cut between two pieces (never in a row, a fence or a character), and says where the whole is.
 
-use super::super::super::cause::{ProofLine, words};
-use super::super::super::cure::Cure;
-use super::super::super::words::{count, counted, time};
-use super::super::Report;
+use brimful_judge::cause::{ProofLine, words};
+use brimful_judge::cure::Cure;
+use brimful_judge::report::Report;
+use brimful_judge::wording::{count, counted, time};
+
 use super::super::rows::{Row, Rows, short_name};
 use super::super::told::{self, Told};
 

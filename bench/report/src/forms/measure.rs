@@ -1,8 +1,8 @@
 //! What can be measured of a cell or of one of its blocks, for the forms that are tables of numbers. Pure.
 
-use super::super::{At, BlockReport, CellReport, LoadReport, ProbeReport};
-use crate::plan::expect::CellOutcome;
-use crate::plan::gate::Metric;
+use brimful_judge::report::{At, BlockReport, CellReport, LoadReport, ProbeReport};
+use brimful_plan::expect::CellOutcome;
+use brimful_plan::gate::Metric;
 
 /// A number over all sound blocks of a cell, and the least and the largest of a block.
 #[derive(Clone, Copy, Debug, PartialEq)]

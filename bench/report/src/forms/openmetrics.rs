@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::super::words::phase_name;
-use super::super::{At, CellReport, Report};
-use crate::evidence::record::KnobReading;
-use crate::plan::expect::CellOutcome;
+use brimful_evidence::record::KnobReading;
+use brimful_judge::report::{At, CellReport, Report};
+use brimful_judge::wording::phase_name;
+use brimful_plan::expect::CellOutcome;
 
 /// In a second.
 const NANOSECONDS: f64 = 1e9;

@@ -1,16 +1,18 @@
 //! The answer of a gate for a comment under a pull request. Pure.
 
+use brimful_judge::compare::Answer;
+use brimful_judge::gate::GateAnswer;
+
 use super::super::compare::markdown::{Page, body, code, plain};
-use super::super::compare::{Answer, words};
-use super::GateAnswer;
 use super::text::{reasons, sentence};
+use crate::compare::wording;
 
 /// The whole answer, within [`super::super::compare::markdown::MOST_BYTES`].
 #[must_use]
 pub fn render(answer: &GateAnswer) -> String {
     let mut page = Page::default();
     let against = answer.comparison.as_ref().map(|both| format!(" against {}", code(&both.base))).unwrap_or_default();
-    page.line(&format!("## brimful gate: {}: {}{against}", words::answer(answer.answer), code(&answer.head)));
+    page.line(&format!("## brimful gate: {}: {}{against}", wording::answer(answer.answer), code(&answer.head)));
     page.line("");
     for line in reasons(answer) {
         page.line(&format!("- {}", plain(&line)));

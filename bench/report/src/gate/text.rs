@@ -1,12 +1,14 @@
 //! The answer of a gate for a terminal. Pure: width and colour are given.
 
-use super::super::compare::words::{self, value};
-use super::super::compare::{Answer, text as comparison};
-use super::super::metric::Value;
+use brimful_judge::compare::Answer;
+use brimful_judge::gate::{CeilingAnswer, GateAnswer};
+use brimful_judge::metric::Value;
+use brimful_judge::wording::{counted, listed};
+
+use super::super::compare::text as comparison;
 use super::super::page::Page;
-use super::super::report::text::Look;
-use super::super::words::{counted, listed};
-use super::{CeilingAnswer, GateAnswer};
+use crate::compare::wording::{self, value};
+use crate::text::Look;
 
 /// The whole answer.
 #[must_use]
@@ -21,7 +23,7 @@ pub fn render(answer: &GateAnswer, look: Look) -> String {
         page.gap();
         page.heading("Ceilings");
         for ceiling in telling {
-            let name = words::answer(ceiling.answer);
+            let name = wording::answer(ceiling.answer);
             page.wrapped(&format!("{name:<12}  {}: {}", ceiling.cell, sentence(ceiling)), 2, 16);
         }
     }
@@ -35,7 +37,7 @@ pub fn render(answer: &GateAnswer, look: Look) -> String {
 /// The answer in a line.
 pub(crate) fn title(answer: &GateAnswer) -> String {
     let against = answer.comparison.as_ref().map(|both| format!(" against {}", both.base)).unwrap_or_default();
-    format!("gate: {}: {}{against}", words::answer(answer.answer), answer.head)
+    format!("gate: {}: {}{against}", wording::answer(answer.answer), answer.head)
 }
 
 /// What made the answer what it is, one sentence for each kind.
@@ -52,7 +54,7 @@ pub(crate) fn reasons(answer: &GateAnswer) -> Vec<String> {
         parts.extend((ceilings > 0).then(|| counted(ceilings, "ceiling")));
         parts.extend((kind == Answer::Fail && missing > 0).then(|| counted(missing, "missing cell")));
         if !parts.is_empty() {
-            lines.push(format!("{}: {}.", words::answer(kind), listed(&parts)));
+            lines.push(format!("{}: {}.", wording::answer(kind), listed(&parts)));
         }
     }
     if both.is_none() {

@@ -1,10 +1,11 @@
 //! How to run it again, and how it was measured. Pure.
 
-use super::super::Report;
+use brimful_judge::report::Report;
+use brimful_judge::wording::{count, counted};
+use brimful_plan::catalogue;
+
 use super::Detail;
 use super::markup::Markup;
-use crate::judge::words::{count, counted};
-use crate::plan::catalogue;
 
 /// Different experiments that are told; an axis may vary load or probe in more ways.
 const MOST_WAYS: usize = 3;

@@ -1,6 +1,6 @@
 //! Axes: where an instant or a latency is drawn, and where the axis is labelled. Pure.
 
-use super::super::super::words::{count, time};
+use brimful_judge::wording::{count, time};
 
 /// Steps between the labels of a time axis, in milliseconds.
 const STEPS_MS: [u64; 16] =

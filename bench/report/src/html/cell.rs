@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{BlockReport, CellReport};
+use brimful_judge::report::{BlockReport, CellReport, talk};
+use brimful_judge::wording::{count, counted, time};
+use brimful_plan::expect::CellOutcome;
+
+use super::axis::LogAxis;
+use super::detail::Spread;
 use super::figure::{self, Density};
 use super::heatmap::outcome_class;
-use super::latency;
 use super::markup::Markup;
-use super::words::{cause_name, outcome_mark, quantile, reading, sentence};
-use super::{Detail, axis::LogAxis, detail::Spread, evidence};
-use crate::judge::report::talk;
-use crate::judge::words::{count, counted, time};
-use crate::plan::expect::CellOutcome;
+use super::{Detail, evidence, latency};
+use crate::html::wording::{cause_name, outcome_mark, quantile, reading, sentence};
 
 /// What a section draws from besides its cell.
 #[derive(Clone, Copy)]

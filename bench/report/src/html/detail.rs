@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use brimful_evidence::record::{Life, Record};
+use brimful_evidence::series::Series;
+use brimful_judge::spans::known;
+use brimful_judge::view::View;
+use brimful_judge::wording::{count, counted};
 use brimful_loadgen_plan::outcome::LoadPoint;
 use brimful_loadgen_plan::probe::{Outcome, Sample, Summary};
 
@@ -9,11 +14,6 @@ use super::axis::bar;
 use super::ladder;
 use super::setup::Setup;
 use super::thin::{growth, thin};
-use crate::evidence::record::{Life, Record};
-use crate::evidence::series::Series;
-use crate::judge::spans::known;
-use crate::judge::view::View;
-use crate::judge::words::{count, counted};
 
 /// Points kept of a series.
 const MOST_POINTS: usize = 160;

@@ -1,13 +1,14 @@
 //! What made a difference, and what was predicted beside what was measured. Pure.
 
-use super::super::Report;
+use brimful_judge::knobs::{Change, CureByKnobs, KnobEffect};
+use brimful_judge::predicted::Foretold;
+use brimful_judge::report::Report;
+use brimful_judge::wording::{count, counted};
+use brimful_plan::cell::KnobValue;
+
 use super::super::told;
 use super::markup::{Markup, Path};
-use super::words::{knob_name, typed};
-use crate::judge::foretold::Foretold;
-use crate::judge::knobs::{Change, CureByKnobs, KnobEffect};
-use crate::judge::words::{count, counted};
-use crate::plan::cell::KnobValue;
+use crate::html::wording::{knob_name, typed};
 
 /// Pairs that are drawn one by one; more are a bar.
 const MOST_PAIRS: u64 = 24;

@@ -1,12 +1,13 @@
 //! What a verdict rests on: what shows it, what is ruled out, what stays open, what to change. Pure.
 
+use brimful_judge::cause::ProofLine;
+use brimful_judge::cure::{Cure, PlaceKind, felt};
+use brimful_judge::verdict::Verdict;
+use brimful_judge::wording::{counted, listed, time};
+
 use super::super::told;
 use super::markup::Markup;
-use super::words::typed;
-use crate::judge::cause::ProofLine;
-use crate::judge::cure::{Cure, PlaceKind, felt};
-use crate::judge::verdict::Verdict;
-use crate::judge::words::{counted, listed, time};
+use crate::html::wording::typed;
 
 /// The lines of evidence for outcome and cause.
 pub(super) fn proof(m: &mut Markup, verdict: &Verdict) {

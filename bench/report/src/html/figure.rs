@@ -3,12 +3,13 @@
 //! Lines and areas are paths in a frame that is stretched to the width there is; marks and letters are placed in per cent of
 //! it, so that they keep their shape. Words stand beside the panels as text of the page, so that they stay legible on a phone.
 
+use brimful_judge::wording::{count, counted, time};
+
 use super::axis::TimeAxis;
 use super::detail::{Detail, Growth, Level};
 use super::marks;
 use super::markup::{Markup, Path};
 use super::thin::{coarser, straightened, thin};
-use crate::judge::words::{count, counted, time};
 
 /// How much is drawn of each cell; less where there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::Report;
-use crate::evidence::record::KnobReading;
+use brimful_evidence::record::KnobReading;
+use brimful_judge::report::Report;
 
 /// Columns before the next axis goes to the rows.
 const MOST_COLUMNS: usize = 16;
@@ -150,18 +150,19 @@ pub(super) fn spans(keys: &[Vec<usize>], axes: usize) -> Vec<Vec<Option<usize>>>
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::RunInfo;
+    use brimful_evidence::record::Record;
+    use brimful_judge::report::RunInfo;
+    use brimful_plan::cell::Cell;
+    use brimful_testing;
+
     use super::*;
-    use crate::evidence::record::Record;
-    use crate::judge::support;
-    use crate::plan::cell::Cell;
 
     pub(super) fn report(records: &[Record], planned: &[Cell]) -> Report {
         let info = RunInfo {
             scenario: "origin".into(),
             question: "Which?".into(),
             tool_version: "0.1.0".into(),
-            host: support::healthy().host,
+            host: brimful_testing::healthy().host,
             seed: 7,
             blocks: 1,
             interrupted: false,
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_knob_that_decides_is_the_columns() {
-        let mut records = support::origin_run();
+        let mut records = brimful_testing::origin_run();
         for record in &mut records {
             record.knobs.move_index(2, 0);
         }
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_cell_that_was_not_run_has_its_place() {
-        let records = support::origin_run();
+        let records = brimful_testing::origin_run();
         let grid = Grid::of(&report(&records[..7], &planned(&records)));
         let missing: Vec<_> = grid.places.values().flatten().filter(|p| matches!(p, Place::Missing(_))).collect();
         assert_eq!((grid.places.len(), missing.len()), (8, 1));
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn one_cell_and_none_are_tables_too() {
-        let one = Grid::of(&report(&[support::healthy()], &planned(&[support::healthy()])));
+        let one = Grid::of(&report(&[brimful_testing::healthy()], &planned(&[brimful_testing::healthy()])));
         assert_eq!((one.rows.len(), one.columns.len(), one.places.len()), (0, 0, 1));
         assert_eq!(Grid::of(&report(&[], &[])), Grid::default());
     }

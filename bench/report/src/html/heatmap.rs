@@ -1,12 +1,13 @@
 //! The matrix as a picture: one box a cell, with what became of it. Pure.
 
-use super::super::{CellReport, MissingCell, Report};
+use brimful_judge::report::{CellReport, MissingCell, Report};
+use brimful_judge::wording::counted;
+use brimful_plan::expect::CellOutcome;
+
 use super::grid::{Axis, Grid, Place, spans};
 use super::markup::Markup;
-use super::words::{knob_name, outcome_mark, quantile, value};
 use super::{Detail, marks};
-use crate::judge::words::counted;
-use crate::plan::expect::CellOutcome;
+use crate::html::wording::{knob_name, outcome_mark, quantile, value};
 
 /// With more cells than this the boxes are small, and a box leaves its cause to its colour, its mark and its link.
 const MANY: usize = 150;

@@ -1,7 +1,7 @@
 //! When a lost SYN is sent again. Pure.
 
-use crate::evidence::record::Record;
-use crate::plan::cell::KnobValue;
+use brimful_evidence::record::Record;
+use brimful_plan::cell::KnobValue;
 
 /// The first retransmission (`TCP_TIMEOUT_INIT`, RFC 6298), and the unit of the later ones.
 const STEP_NS: u64 = 1_000_000_000;
@@ -55,8 +55,9 @@ fn sysctl(record: &Record, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use brimful_testing;
+
     use super::*;
-    use crate::judge::support;
 
     fn seconds(record: &Record) -> Vec<u64> {
         of(record).into_iter().map(|ns| ns / STEP_NS).collect()
@@ -65,7 +66,7 @@ mod tests {
     /// As measured on Linux 6.18, and as older kernels document it (`tcp_syn_retries` in ip-sysctl.rst).
     #[test]
     fn the_ladder_is_that_of_the_kernel() {
-        let mut record = support::healthy();
+        let mut record = brimful_testing::healthy();
         assert_eq!(seconds(&record), [1, 2, 3, 4, 5, 7, 11, 19, 35, 67]);
         record.host.kernel = "6.1.0-31-amd64".into();
         assert_eq!(seconds(&record), [1, 3, 7, 15, 31, 63]);

@@ -1,12 +1,12 @@
 //! How the latencies of a cell's probes are spread, with those that were never answered on a shelf at the deadline. Pure.
 
-use super::super::ProbeReport;
+use brimful_judge::report::{At, ProbeReport};
+use brimful_judge::wording::{count, counted, listed, time};
+
 use super::axis::{LogAxis, TimeAxis};
 use super::detail::Spread;
 use super::markup::Markup;
-use super::words::quantile;
-use crate::judge::report::At;
-use crate::judge::words::{count, counted, listed, time};
+use crate::html::wording::quantile;
 
 /// The part of the width that the axis has where there is a shelf beside it.
 const BESIDE_SHELF: f64 = 0.86;

@@ -3,12 +3,12 @@
 //! How a probe ended is said by shape before colour: a dot passed, a hollow bar never was connected, a full bar was connected
 //! and waited, a cross was turned away; and a letter where there is room for one.
 
+use brimful_judge::wording::{counted, outcome_name, time};
 use brimful_loadgen_plan::probe::Outcome;
 
 use super::axis::{LogAxis, TimeAxis};
 use super::detail::{Detail, Mark};
 use super::markup::{Markup, Path};
-use crate::judge::words::{counted, outcome_name, time};
 
 /// A bar narrower than this share of the axis has no room for its letter.
 const LETTER: f64 = 0.024;

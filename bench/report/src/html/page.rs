@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::{CellReport, Report, told};
+use brimful_judge::report::{CellReport, Report};
+use brimful_judge::wording::{count, counted, listed};
+use brimful_plan::expect::CellOutcome;
+
+use super::super::told;
 use super::again::again;
 use super::axis::LogAxis;
 use super::cell::{Sight, section};
 use super::figure::Density;
 use super::heatmap::{heatmap, outcome_class};
 use super::markup::Markup;
-use super::words::outcome_mark;
 use super::{Detail, difference, latency};
-use crate::judge::words::{count, counted, listed};
-use crate::plan::expect::CellOutcome;
+use crate::html::wording::outcome_mark;
 
 /// Sections that lie open from the start at most: the first of each cause.
 const MOST_OPEN: usize = 3;

@@ -1,11 +1,10 @@
 //! How a cell was measured, in words. Pure.
 
+use brimful_evidence::record::Record;
+use brimful_judge::wording::{count, counted, nanos, time};
 use brimful_loadgen_plan::plan::Behaviour;
 use brimful_loadgen_plan::probe::{Action, Scheme};
-
-use crate::evidence::record::Record;
-use crate::judge::words::{count, counted, nanos, time};
-use crate::plan::cell::Path;
+use brimful_plan::cell::Path;
 
 /// The experiment behind one cell, a sentence each, so that cells measured alike read alike.
 #[derive(Clone, Debug, PartialEq, Eq)]

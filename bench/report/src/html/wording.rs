@@ -1,12 +1,13 @@
 //! Words and small marks that several parts of the page share. Pure.
 
-use super::super::{At, CellReport};
+use brimful_evidence::record::KnobReading;
+use brimful_judge::report::{At, CellReport};
+use brimful_judge::wording::{count, time};
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome, Why};
+
 use super::grid::Value;
 use super::markup::Markup;
-use crate::evidence::record::KnobReading;
-use crate::judge::words::{count, time};
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::{CauseName, CellOutcome, Why};
 
 /// A quantile: `0.4 ms`, `≥ 1 s`, or a dash where no probe was sent.
 pub(super) fn quantile(at: Option<At>) -> String {
@@ -67,7 +68,7 @@ fn grouped(text: &str) -> String {
 
 /// What became of a cell, and why, in one sentence.
 pub(super) fn sentence(cell: &CellReport) -> String {
-    use crate::judge::cause::words;
+    use brimful_judge::cause::words;
     let verdict = &cell.verdict;
     match (cell.outcome, verdict.cause) {
         (CellOutcome::Healthy, _) => "Healthy: no probe failed.".to_owned(),

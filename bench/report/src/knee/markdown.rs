@@ -1,6 +1,8 @@
 //! The knees for a page that others read: a table, the picture by name, and what limits the answer. Pure.
 
-use super::{KneeReport, notes};
+use brimful_judge::knee::KneeReport;
+
+use super::notes;
 
 /// The picture lies beside it as `knee.svg`.
 #[must_use]

@@ -1,10 +1,10 @@
 //! What a reader must know about a knee besides its numbers, in sentences; the same in every form. Pure.
 
-use super::super::cause::words;
-use super::super::words::{count, counted, listed};
-use super::{CellKnee, KneeReport};
-use crate::plan::expect::CauseName;
-use crate::plan::knee::Unsteady;
+use brimful_judge::cause::words;
+use brimful_judge::knee::{CellKnee, KneeReport};
+use brimful_judge::wording::{count, counted, listed};
+use brimful_plan::expect::CauseName;
+use brimful_plan::knee::Unsteady;
 
 /// The answer in a sentence or two.
 pub(super) fn headline(report: &KneeReport) -> Vec<String> {
@@ -28,7 +28,8 @@ pub(super) fn headline(report: &KneeReport) -> Vec<String> {
 }
 
 /// The knee of a cell as one would say it.
-pub(super) fn sentence(cell: &CellKnee) -> String {
+#[must_use]
+pub fn sentence(cell: &CellKnee) -> String {
     let knee = &cell.knee;
     match (knee.healthy_to, knee.unhealthy_from, knee.void_from) {
         (Some(low), Some(top), _) => {

@@ -1,7 +1,7 @@
 //! The picture in text: one bar a cell on a common axis. Pure.
 
-use super::super::words::count;
-use super::{CellKnee, KneeReport, Unit, rate};
+use brimful_judge::knee::{CellKnee, KneeReport, Unit, rate};
+use brimful_judge::wording::count;
 
 /// Fewer columns than this show nothing.
 const NARROWEST: usize = 16;

@@ -1,8 +1,10 @@
 //! The picture of the knees: one file without anything outside it, for light and dark pages, with a title and a description that
 //! say the same in words. Pure.
 
+use brimful_judge::knee::{CellKnee, KneeReport, Unit};
+
+use super::notes;
 use super::strip::{Bar, axis_end, bar, by_unit, noun, number};
-use super::{CellKnee, KneeReport, Unit, notes};
 
 /// The whole width, in pixels of its own.
 const WIDTH: f64 = 800.0;

@@ -1,12 +1,14 @@
 //! The knees for a terminal. Pure: width and colour are given.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
+use brimful_judge::knee::KneeReport;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::super::report::text::Look;
-use super::{KneeReport, notes, strip};
+use super::{notes, strip};
+use crate::style::{Style, painted, plain, styled};
+use crate::table::{STYLE, plain_width};
+use crate::text::Look;
 
 /// No borders, one rule below the header.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Question, answer, table, picture, and what limits the answer.
 #[must_use]
@@ -91,24 +93,20 @@ fn wrapped(text: &str, indent: usize, look: Look, raw: &mut impl FnMut(&str)) {
 
 /// The roomiest table that fits; where none does, words are broken.
 fn table(report: &KneeReport, look: Look) -> String {
-    let width = |text: &str| text.lines().map(|line| line.trim_end_matches('─').chars().count()).max().unwrap_or(0);
-    // Measured without colours, whose escape sequences take no room.
-    let narrow = width(&built(report, false, false).trim_fmt()) > usize::from(look.width);
-    let mut table = built(report, look.color, narrow);
-    if narrow && width(&built(report, false, true).trim_fmt()) > usize::from(look.width) {
+    let narrow = plain_width(&built(report, false).trim_fmt()) > usize::from(look.width);
+    let mut table = built(report, narrow);
+    if narrow && plain_width(&table.trim_fmt()) > usize::from(look.width) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(look.width);
     }
-    table.trim_fmt()
+    let text = table.trim_fmt();
+    if look.color { painted(&text) } else { plain(&text) }
 }
 
 /// One row a cell. A `narrow` one breaks words at their joints, and does without the number of tries.
-fn built(report: &KneeReport, color: bool, narrow: bool) -> Table {
+fn built(report: &KneeReport, narrow: bool) -> Table {
     let varying = notes::varying(report);
     let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    if color {
-        table.enforce_styling();
-    }
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let joint = |text: String, at: char| {
         if narrow { text.replacen(at, &format!("{}\n", at.to_string().trim()), 1) } else { text }
@@ -116,21 +114,16 @@ fn built(report: &KneeReport, color: bool, narrow: bool) -> Table {
     let mut header: Vec<String> = varying.iter().map(|knob| last(knob.name)).collect();
     header.extend(["knee", "breaks\nat", "foretold", "measured/\nforetold", "cause"].map(str::to_owned));
     header.extend((!narrow).then(|| "tries".to_owned()));
-    let heading = |text: String| {
-        let cell = Cell::new(text);
-        if color { cell.add_attribute(Attribute::Bold) } else { cell }
-    };
-    table.set_header(header.into_iter().map(heading));
+    table.set_header(header.into_iter().map(|text| styled(&text, Style::Bold)));
     for (index, cell) in report.cells.iter().enumerate() {
-        let mut row: Vec<Cell> =
-            varying.iter().map(|knob| Cell::new(knob.values.get(index).map_or("", String::as_str))).collect();
-        let knee = Cell::new(notes::knee(cell));
-        row.push(if color { knee.fg(Color::Green) } else { knee });
-        row.push(Cell::new(notes::breaks_at(cell)));
-        row.push(Cell::new(joint(notes::foretold(cell), ' ')));
-        row.push(Cell::new(notes::ratio(cell)));
-        row.push(Cell::new(joint(notes::cause(cell).map_or_else(String::new, |name| name.to_string()), '-')));
-        row.extend((!narrow).then(|| Cell::new(cell.tries.len())));
+        let mut row: Vec<String> =
+            varying.iter().map(|knob| knob.values.get(index).cloned().unwrap_or_default()).collect();
+        row.push(styled(&notes::knee(cell), Style::Green));
+        row.push(notes::breaks_at(cell));
+        row.push(joint(notes::foretold(cell), ' '));
+        row.push(notes::ratio(cell));
+        row.push(joint(notes::cause(cell).map_or_else(String::new, |name| name.to_string()), '-'));
+        row.extend((!narrow).then(|| cell.tries.len().to_string()));
         table.add_row(row);
     }
     let words = [varying.len() + 2, varying.len() + 4];

@@ -1,14 +1,15 @@
 //! Whole runs, and what is said of their tunings first.
 
+use brimful_evidence::record::{KnobReading, Record};
+use brimful_judge::report::Report;
+use brimful_plan::arm::ARM;
+use brimful_plan::cell::{KnobSetting, KnobValue};
+use brimful_testing::runs::report;
+use brimful_testing::*;
 use indexmap::IndexMap;
 
-use super::report::Report;
-use super::report::text::{Look, render};
-use super::report_tests::{report, text};
-use super::support::*;
-use crate::evidence::record::{KnobReading, Record};
-use crate::plan::arm::ARM;
-use crate::plan::cell::{KnobSetting, KnobValue};
+use crate::tests::report::text;
+use crate::text::{Look, render};
 
 const SOMAXCONN: &str = "sysctl.net.core.somaxconn";
 const BACKLOG: &str = "target.backlog";
@@ -256,7 +257,7 @@ fn a_cell_that_fails_in_one_block_is_no_cure_and_effects_count_every_block() {
     let report = of(&records);
     assert_eq!(report.headline[0], "Raising ulimit.nofile to 20000 cures both failing cells.");
     assert_eq!(report.recommended.unwrap().cell, "nofile=20000");
-    let failures = &report.knob_effects[0].metrics[&crate::plan::gate::Metric::FailureRate];
+    let failures = &report.knob_effects[0].metrics[&brimful_plan::gate::Metric::FailureRate];
     assert_eq!((failures.pairs, failures.up, failures.down, failures.alike), (3, 0, 6, 3));
     assert!(failures.consistent());
 }

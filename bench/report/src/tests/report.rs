@@ -1,47 +1,19 @@
 //! The forms of a report, as people and scripts will see them.
 
-use indexmap::IndexMap;
+use brimful_evidence::record::Record;
+use brimful_judge::confusion::{Confusion, pairs};
+use brimful_judge::expect::check;
+use brimful_judge::report::Report;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::{CauseName, CellOutcome, Expectation};
+use brimful_testing::runs::*;
+use brimful_testing::*;
 
-use super::confusion::{Confusion, pairs};
-use super::expect::check;
-use super::report::text::{Look, render};
-use super::report::{Report, RunInfo};
-use super::support::*;
-use crate::evidence::record::Record;
-use crate::plan::cell::{Cell, KnobValue};
-use crate::plan::expect::{CauseName, CellOutcome, Expectation};
-
-pub(super) fn info(question: &str, blocks: u32) -> RunInfo {
-    RunInfo {
-        scenario: "origin".into(),
-        question: question.into(),
-        tool_version: "0.1.0".into(),
-        host: healthy().host,
-        seed: 7,
-        blocks,
-        interrupted: false,
-        arms: Vec::new(),
-        gate: None,
-        notes: Vec::new(),
-    }
-}
-
-pub(super) fn cells(records: &[Record]) -> Vec<Cell> {
-    let by_id: IndexMap<&str, &Cell> = records.iter().map(|r| (r.cell.id.as_str(), &r.cell)).collect();
-    by_id.into_values().cloned().collect()
-}
-
-pub(super) fn report(question: &str, records: &[Record]) -> Report {
-    let blocks = records.iter().map(|r| r.block + 1).max().unwrap_or(1);
-    Report::build(info(question, blocks), records, &cells(records))
-}
+use crate::text::{Look, render};
 
 pub(super) fn text(report: &Report) -> String {
     render(report, Look { width: 100, color: false })
 }
-
-pub(super) const ORIGIN: &str =
-    "Which limit makes the health check fail: the accept queue, the SYN queue or the descriptors?";
 
 #[test]
 fn the_origin_reads_well_in_a_hundred_columns() {
@@ -208,12 +180,6 @@ fn colour_is_there_only_when_asked_for() {
     assert!(coloured.contains("\u{1b}["), "{coloured}");
 }
 
-pub(super) fn blocks(records: Vec<Record>) -> Vec<Record> {
-    let id = records[0].cell.clone();
-    let numbered = records.into_iter().zip(0..);
-    numbered.map(|(r, block)| Record { block, cell: id.clone(), ..r }).collect()
-}
-
 #[test]
 fn the_worst_block_speaks_for_a_cell_and_a_void_one_only_when_all_are() {
     let report = report(ORIGIN, &blocks(vec![out_of_ports(), healthy(), fd_limit()]));
@@ -313,17 +279,25 @@ fn a_run_without_a_record_is_still_a_report() {
 
 /// Saved records, as `brimful report` finds them: what the form means must not change under them.
 const SAVED: [(&str, &str, Option<CauseName>); 3] = [
-    ("fd-limit", include_str!("../../tests/fixtures/records/fd-limit.json"), Some(CauseName::FdLimit)),
-    ("accept-queue", include_str!("../../tests/fixtures/records/accept-queue.json"), Some(CauseName::AcceptQueue)),
-    ("origin-replay", include_str!("../../tests/fixtures/records/origin-replay.json"), Some(CauseName::Undetermined)),
+    ("fd-limit", include_str!("../../../judge/tests/fixtures/records/fd-limit.json"), Some(CauseName::FdLimit)),
+    (
+        "accept-queue",
+        include_str!("../../../judge/tests/fixtures/records/accept-queue.json"),
+        Some(CauseName::AcceptQueue),
+    ),
+    (
+        "origin-replay",
+        include_str!("../../../judge/tests/fixtures/records/origin-replay.json"),
+        Some(CauseName::Undetermined),
+    ),
 ];
 
 #[test]
 fn a_verdict_can_be_recomputed_from_a_saved_record() {
     for (name, text, cause) in SAVED {
         let record: Record = serde_json::from_str(text).unwrap();
-        assert_eq!(record.record_version, crate::evidence::record::RECORD_VERSION, "{name}");
-        assert_eq!(super::judge(&record).cause, cause, "{name}");
+        assert_eq!(record.record_version, brimful_evidence::record::RECORD_VERSION, "{name}");
+        assert_eq!(brimful_judge::judge(&record).cause, cause, "{name}");
         assert_eq!(serde_json::to_string(&record).unwrap(), text.trim_end(), "{name}");
     }
 }
@@ -353,6 +327,6 @@ fn a_record_from_before_a_setting_is_read_as_one_without_it() {
         }
         let older: Record = serde_json::from_value(value).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(older.cell, whole.cell, "{name}");
-        assert_eq!(super::judge(&older).cause, cause, "{name}");
+        assert_eq!(brimful_judge::judge(&older).cause, cause, "{name}");
     }
 }

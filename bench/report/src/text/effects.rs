@@ -1,14 +1,15 @@
 //! The table of what each knob does to each metric. Pure.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use brimful_judge::knobs::KnobEffect;
+use brimful_judge::report::Report;
+use brimful_plan::gate::Metric;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::super::Report;
 use super::super::rows::short_name;
-use super::super::table::{STYLE, bold, plain_width};
+use super::super::table::{STYLE, plain_width};
 use super::Look;
-use crate::judge::knobs::KnobEffect;
-use crate::judge::page::Page;
-use crate::plan::gate::Metric;
+use crate::page::Page;
+use crate::style::{Style, painted, plain, styled};
 
 /// What may be given up for width, in this order.
 #[derive(Clone, Copy)]
@@ -49,26 +50,24 @@ impl Page {
 /// The roomiest layout that fits; where none does, words are broken.
 fn table(report: &Report, metrics: &[Metric], look: Look) -> String {
     let fits = |text: &String| plain_width(text) <= usize::from(look.width);
-    let mut all = LAYOUTS.into_iter().map(|layout| built(report, metrics, look.color, layout).trim_fmt());
-    all.find(fits).unwrap_or_else(|| {
-        let mut table = built(report, metrics, look.color, Layout { ranges: false, quantiles: false });
+    let mut all = LAYOUTS.into_iter().map(|layout| built(report, metrics, layout).trim_fmt());
+    let text = all.find(fits).unwrap_or_else(|| {
+        let mut table = built(report, metrics, Layout { ranges: false, quantiles: false });
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(look.width);
         table.trim_fmt()
-    })
+    });
+    if look.color { painted(&text) } else { plain(&text) }
 }
 
-fn built(report: &Report, metrics: &[Metric], color: bool, layout: Layout) -> Table {
+fn built(report: &Report, metrics: &[Metric], layout: Layout) -> Table {
     let effects: Vec<&KnobEffect> = report.knob_effects.iter().filter(|e| e.pairs > 0).collect();
     let names: Vec<&str> = effects.iter().map(|e| e.knob.as_str()).collect();
     let shown = |metric: &Metric| layout.quantiles || !matches!(metric, Metric::P50 | Metric::P90);
     let metrics: Vec<Metric> = metrics.iter().copied().filter(shown).collect();
     let mut table = Table::new();
-    table.force_no_tty().load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-    if color {
-        table.enforce_styling();
-    }
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     let header = std::iter::once("").chain(metrics.iter().map(|metric| label(*metric)));
-    table.set_header(header.map(|text| bold(Cell::new(text), color)));
+    table.set_header(header.map(|text| styled(text, Style::Bold)));
     for effect in effects {
         let mut row = vec![format!("  {}\n  {}", short_name(&effect.knob, &names), values(effect))];
         row.extend(metrics.iter().map(|metric| match effect.metrics.get(metric) {

@@ -1,7 +1,9 @@
 //! The order of the cells, where it says more than their table, and the tuning to take. Pure.
 
-use super::super::{Report, told};
-use crate::judge::page::Page;
+use brimful_judge::report::Report;
+
+use super::super::told;
+use crate::page::Page;
 
 impl Page {
     /// The best classes of the ranking.

@@ -7,8 +7,8 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::AsFd as _;
 
 use super::Shard;
-use super::comeback::NEVER_AWAY;
-use crate::hold::away::Absent;
+use super::reconnect::NEVER_AWAY;
+use crate::hold::disconnected::Absent;
 use crate::hold::socket::{self, Handshake, Peer};
 use crate::hold::table;
 

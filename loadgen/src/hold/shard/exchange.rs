@@ -4,8 +4,8 @@ use brimful_loadgen_plan::outcome::LoadPoint;
 use rustix::event::epoll::EventFlags;
 
 use super::Shard;
+use crate::hold::exchange::Turn;
 use crate::hold::socket::{self, Peer};
-use crate::hold::talk::Turn;
 
 impl<F: FnMut(LoadPoint)> Shard<'_, F> {
     /// Lets one connection have its turn. Says whether there was one.

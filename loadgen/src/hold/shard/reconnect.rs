@@ -4,7 +4,7 @@ use brimful_loadgen_plan::outcome::LoadPoint;
 use rustix::fd::BorrowedFd;
 
 use super::Shard;
-use crate::hold::away::Absent;
+use crate::hold::disconnected::Absent;
 use crate::hold::socket;
 use crate::hold::storm::Strike;
 

@@ -1,12 +1,12 @@
 //! Frames as they look, at the widths of real terminals.
 
+use brimful_live::cell::Live;
+use brimful_live::observe::Glance;
 use brimful_loadgen_plan::outcome::LoadPoint;
 use brimful_loadgen_plan::probe::{Outcome, Sample};
 use proptest::prelude::*;
 
 use super::*;
-use crate::live::cell::Live;
-use crate::live::observe::Glance;
 
 const ID: &str = "somaxconn=128,tcp_max_syn_backlog=1024,nofile=1024";
 

@@ -2,15 +2,15 @@
 
 use std::cmp::Ordering;
 
+use brimful_plan::arm::ARM;
+use brimful_plan::cell::KnobValue;
+use brimful_plan::expect::CellOutcome;
 use indexmap::IndexMap;
 
-use crate::judge::knobs::{KnobChange, KnobEffect, by_size, tunable};
-use crate::judge::report::{CellReport, Report};
-use crate::judge::tuning::Cure;
-use crate::judge::words::{counted, listed};
-use crate::plan::arm::ARM;
-use crate::plan::cell::KnobValue;
-use crate::plan::expect::CellOutcome;
+use crate::knobs::{KnobChange, KnobEffect, by_size, tunable};
+use crate::report::{CellReport, Report};
+use crate::tuning::Cure;
+use crate::wording::{counted, listed};
 
 /// The first sentence of a run that tried tunings and has a cell that is not healthy: the smallest cure, and the knobs that do nothing.
 pub(super) fn answer(report: &Report, cure: Option<&Cure>) -> Option<String> {

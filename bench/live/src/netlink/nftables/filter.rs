@@ -22,16 +22,16 @@ const BARE_ACK_WORDS: [u8; 2] = [5, 8];
 
 /// One chain and its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::live) struct Filter {
+pub(crate) struct Filter {
     /// Its name, and that of its counters: `nftables.brimful.CHAIN.N.packets`.
-    pub(in crate::live) chain: &'static str,
+    pub(crate) chain: &'static str,
     pub(super) hook: Option<Hook>,
     pub(super) rules: Vec<Vec<Expression>>,
 }
 
 impl Filter {
     /// For the server: drops `percent` of the SYNs to each of the ports.
-    pub(in crate::live) fn syn_drop(ports: &[u16], percent: u8) -> Self {
+    pub(crate) fn syn_drop(ports: &[u16], percent: u8) -> Self {
         let rule = |port| {
             let syn = [tcp(), port_is(DESTINATION_PORT, port), flags_are(SYN | ACK, SYN)];
             [syn.concat(), share(percent), counted_drop()].concat()
@@ -40,7 +40,7 @@ impl Filter {
     }
 
     /// For the client: drops `percent` of the SYN-ACKs from each of the ports.
-    pub(in crate::live) fn syn_ack_loss(ports: &[u16], percent: u8) -> Self {
+    pub(crate) fn syn_ack_loss(ports: &[u16], percent: u8) -> Self {
         let rule = |port| {
             let syn_ack = [tcp(), port_is(SOURCE_PORT, port), flags_are(SYN | ACK, SYN | ACK)];
             [syn_ack.concat(), share(percent), counted_drop()].concat()
@@ -49,7 +49,7 @@ impl Filter {
     }
 
     /// For the client: drops everything from each of the ports that is for a port from `first` to `last`.
-    pub(in crate::live) fn ports_taken(ports: &[u16], first: u16, last: u16) -> Self {
+    pub(crate) fn ports_taken(ports: &[u16], first: u16, last: u16) -> Self {
         let rule = |port| {
             let taken = vec![
                 Expression::Transport { offset: DESTINATION_PORT, len: 2 },
@@ -64,7 +64,7 @@ impl Filter {
     /// For the client: drops every ACK to the ports that carries neither data nor another flag. A filter without
     /// connection tracking cannot tell the last ACK of a handshake from a later one: those are dropped as well, which
     /// makes the server send again what the client has already got. A client's first data completes the handshake.
-    pub(in crate::live) fn ack_hold(ports: &[u16]) -> Self {
+    pub(crate) fn ack_hold(ports: &[u16]) -> Self {
         let mut rules = Vec::new();
         for port in ports {
             for (family, ip_len) in IP {
@@ -93,12 +93,12 @@ impl Filter {
     }
 
     /// Makes the namespace track connections, by a rule that no packet ever passes: that it exists is enough.
-    pub(in crate::live) fn tracking() -> Self {
+    pub(crate) fn tracking() -> Self {
         Self { chain: "tracking", hook: None, rules: vec![vec![Expression::Connection]] }
     }
 
     /// How many rules it has.
-    pub(in crate::live) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rules.len()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::evidence::words::{Listener, Words};
+use brimful_evidence::server_log::{Listener, Words};
 
 /// How much of the beginning is kept, and as much of the end, in bytes.
 const KEPT: usize = 64 * 1024;

@@ -1,7 +1,6 @@
 //! The first process of a command's namespace: it starts the command, reaps what nobody else waits for, reads what is written, and
 //! speaks with brimful. When it ends, the kernel ends everything else here.
 
-use std::fs;
 use std::io::{self, PipeReader, Read as _};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
@@ -10,9 +9,10 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
+use brimful_plan::command::StopSignal;
 use brimful_target::clock::monotonic_ns;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
@@ -22,7 +22,6 @@ use super::super::orders::{Orders, say};
 use super::account::Account;
 use super::start::whom;
 use super::{Handed, START, in_memory, inherited};
-use crate::plan::command::StopSignal;
 
 /// From one attempt to connect to the next, while the command is not ready.
 const TRY_EVERY: Duration = Duration::from_millis(10);

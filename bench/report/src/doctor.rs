@@ -1,0 +1,3 @@
+//! A diagnosis, printed.
+
+pub mod text;

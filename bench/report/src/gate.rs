@@ -1,0 +1,4 @@
+//! The answer of a gate, printed.
+
+pub mod markdown;
+pub mod text;
