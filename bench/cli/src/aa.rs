@@ -32,7 +32,7 @@ Both arms are the same, so a gate between them ought to pass: where it fails, th
 machine is larger than the tolerance, and no gate on it can be trusted. Without --blocks as many
 are run as the comparisons take.
 Exit status: 0 pass, 4 fail, 5 not settled.")]
-pub(super) struct Aa {
+pub(super) struct AaOptions {
     /// A file, or the name of a built-in scenario; its [arms] are put aside
     scenario: String,
     /// Run every cell N times under each label
@@ -60,7 +60,7 @@ pub(super) struct Aa {
     plain: bool,
 }
 
-pub(super) fn aa(options: &Aa) -> Result<ExitStatus, Error> {
+pub(super) fn aa(options: &AaOptions) -> Result<ExitStatus, Error> {
     let beside = options.beside.as_deref().map(RunDirectory::open).transpose()?;
     let found = sources::find(std::slice::from_ref(&options.scenario))?;
     let [source] = found.as_slice() else {

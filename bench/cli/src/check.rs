@@ -3,18 +3,43 @@
 use brimful_live::{machine, preflight, sysctl};
 use brimful_plan::cell::Cell;
 use brimful_plan::cost::{self, Machine};
+use brimful_plan::order::BLOCKS_MOST;
 use brimful_plan::scenario::{HostWide, Scenario};
 use brimful_plan::{host, matrix};
+use clap::Args;
 
-use super::arguments::Check;
 use super::run::could_change_host;
 use super::{put, say, sources};
 use crate::error::{Error, ExitStatus};
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful check scenarios/*.toml
+  brimful check my.toml --only '*nofile=1024*'
+  brimful check --syntax my.toml")]
+pub(super) struct CheckOptions {
+    /// Files, folders of files, or names of built-in scenarios
+    #[arg(required = true)]
+    pub(super) scenarios: Vec<String>,
+    /// Only parse; do not ask what this machine can do
+    #[arg(long)]
+    pub(super) syntax: bool,
+    /// Take settings of this whole machine too, as `run --allow-host-changes` does; nothing is changed
+    #[arg(long)]
+    pub(super) allow_host_changes: bool,
+    /// Show only the cells whose id matches
+    #[arg(long, value_name = "CELL-GLOB")]
+    pub(super) only: Option<String>,
+    /// Show the time that so many blocks take
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(BLOCKS_MOST)))]
+    pub(super) blocks: u32,
+}
+
 /// The hard descriptor limit assumed when only the syntax is asked for: no value is refused.
 const NO_LIMIT: u64 = u64::MAX;
 
-pub(super) fn check(options: &Check) -> Result<ExitStatus, Error> {
+pub(super) fn check(options: &CheckOptions) -> Result<ExitStatus, Error> {
     let host_wide = if options.allow_host_changes { HostWide::Admitted } else { HostWide::Refused };
     let found = sources::find_with(&options.scenarios, host_wide)?;
     if options.syntax {

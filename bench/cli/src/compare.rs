@@ -21,7 +21,7 @@ Examples:
 
 A run is a folder that `brimful run` wrote, or the report.json in it. Blocks are compared, never
 single probes: below 8 blocks there is no answer, only an estimate.")]
-pub(super) struct Compare {
+pub(super) struct CompareOptions {
     /// Two runs, or one with --arms; the first is what the second is held against
     #[arg(required = true, num_args = 1..=2, value_name = "RUN")]
     runs: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub(super) struct Compare {
     format: Form,
 }
 
-pub(super) fn compare(options: &Compare) -> Result<ExitStatus, Error> {
+pub(super) fn compare(options: &CompareOptions) -> Result<ExitStatus, Error> {
     let runs: Vec<Loaded> = options.runs.iter().map(|run| Loaded::read(run)).collect::<Result<_, _>>()?;
     let (base, head, rules) = match (runs.as_slice(), options.arms.is_empty()) {
         ([run], false) => {

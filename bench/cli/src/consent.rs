@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use brimful_loadgen::probe::page;
-use brimful_plan::consent::{CONSENT_PATH, Intent, MOST_BYTES, judge};
+use brimful_plan::consent::{Intent, MOST_BYTES, judge};
+use brimful_target_plan::wire::CONSENT_PATH;
 use jiff::Timestamp;
 
 use super::say;

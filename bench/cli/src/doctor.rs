@@ -33,7 +33,7 @@ Examples:
 Nothing is set, sent or connected to. Root sees every process and namespace; others see their own,
 and are told what they did not see. A finding is no error: the exit status is 0.
 What the answers mean, and the paths of the JSON: docs/doctor.md.")]
-pub(super) struct Doctor {
+pub(super) struct DoctorOptions {
     /// One process
     #[arg(long, value_name = "PID", conflicts_with_all = ["port", "container", "replay"], value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
@@ -57,7 +57,7 @@ pub(super) struct Doctor {
     format: Format,
 }
 
-pub(super) fn doctor(options: &Doctor) -> Result<ExitStatus, Error> {
+pub(super) fn doctor(options: &DoctorOptions) -> Result<ExitStatus, Error> {
     if let Some(file) = &options.replay {
         show(&replayed(file)?, options.format);
         return Ok(ExitStatus::Done);
@@ -86,7 +86,7 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitStatus, Error> {
     }
 }
 
-fn examined(options: &Doctor, stop: &dyn Fn() -> bool) -> Result<Diagnosis, Error> {
+fn examined(options: &DoctorOptions, stop: &dyn Fn() -> bool) -> Result<Diagnosis, Error> {
     let (whom, words) = match (options.pid, options.port, &options.container) {
         (Some(pid), _, _) => (Whom::Process(pid), format!("process {pid}")),
         (_, Some(port), _) => (Whom::Port(port), format!("port {port}")),

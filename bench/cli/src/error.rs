@@ -14,6 +14,7 @@ use brimful_plan::refusal::{Class, Refusal};
 use brimful_plan::scenario::ScenarioError;
 use brimful_report::forms::FormError;
 use brimful_runner::store::StoreError;
+#[cfg(feature = "vm")]
 use brimful_vm::VmError;
 
 /// The exit status of the process: a contract that scripts rely on.
@@ -197,6 +198,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    #[cfg(feature = "vm")]
     /// A virtual machine came to nothing.
     #[error(transparent)]
     Vm(#[from] VmError),
@@ -249,13 +251,9 @@ impl Error {
             Self::Doctor(error) if error.is_refusal() => ExitStatus::Machine,
             Self::Doctor(_) => ExitStatus::Usage,
             Self::Target(_) => ExitStatus::Target,
-            Self::Stopped(signal) | Self::Vm(VmError::Stopped(signal)) => (*signal).into(),
-            Self::Vm(VmError::File { doing: "read", source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                ExitStatus::Usage
-            }
-            // The frames and archives are brimful's own at both ends.
-            Self::Vm(VmError::Archive(_) | VmError::Place { .. }) => ExitStatus::Bug,
-            Self::Vm(_) => ExitStatus::Machine,
+            Self::Stopped(signal) => (*signal).into(),
+            #[cfg(feature = "vm")]
+            Self::Vm(error) => vm_status(error),
         }
     }
 
@@ -283,6 +281,7 @@ impl Error {
             Self::Doctor(error) => vec![error.hint().to_owned()],
             Self::Target(error) => vec![error.hint()],
             Self::Host(error) => vec![error.hint()],
+            #[cfg(feature = "vm")]
             Self::Vm(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Cell { source, .. } => match source.as_ref() {
                 CellError::Worker { failed, .. } | CellError::TargetDidNotStart { failed } => {
@@ -312,6 +311,17 @@ fn store_status(error: &StoreError) -> ExitStatus {
 fn file_status(doing: &str, source: &std::io::Error) -> ExitStatus {
     match source.kind() {
         std::io::ErrorKind::NotFound if doing == "read" => ExitStatus::Usage,
+        _ => ExitStatus::Machine,
+    }
+}
+
+#[cfg(feature = "vm")]
+fn vm_status(error: &VmError) -> ExitStatus {
+    match error {
+        VmError::Stopped(signal) => (*signal).into(),
+        VmError::File { doing, source, .. } => file_status(doing, source),
+        // The frames and archives are brimful's own at both ends.
+        VmError::Archive(_) | VmError::Place { .. } => ExitStatus::Bug,
         _ => ExitStatus::Machine,
     }
 }

@@ -24,7 +24,7 @@ Examples:
 Without flags it goes by the [gate] of the scenario.
 Exit status: 0 pass, 4 fail, 5 not settled, 2 when there is nothing to judge by: fewer blocks
 than the comparisons take, a baseline without cells, or one whose A/A failed.")]
-pub(super) struct Gate {
+pub(super) struct GateOptions {
     /// The run in question: a folder that `brimful run` wrote, or the report.json in it
     #[arg(value_name = "RUN")]
     run: PathBuf,
@@ -50,7 +50,7 @@ pub(super) struct Gate {
     summary: Option<PathBuf>,
 }
 
-pub(super) fn gate(options: &Gate) -> Result<ExitStatus, Error> {
+pub(super) fn gate(options: &GateOptions) -> Result<ExitStatus, Error> {
     let run = Loaded::read(&options.run)?;
     let baseline = options.baseline.as_deref().map(Loaded::read).transpose()?;
     let answer = judged(options, &run, baseline.as_ref())?;
@@ -65,7 +65,7 @@ pub(super) fn gate(options: &Gate) -> Result<ExitStatus, Error> {
     Ok(answer.answer.into())
 }
 
-fn judged(options: &Gate, run: &Loaded, baseline: Option<&Loaded>) -> Result<GateAnswer, Error> {
+fn judged(options: &GateOptions, run: &Loaded, baseline: Option<&Loaded>) -> Result<GateAnswer, Error> {
     let mut rules = options.rules.over(judge::rules_of(baseline.map(|base| &base.report), &run.report));
     rules.ceiling.extend(options.ceiling.iter().copied());
     let (base, head) = match baseline {

@@ -7,19 +7,63 @@ use std::path::{Path, PathBuf};
 use brimful_k8s::{Options, render as files_of};
 use brimful_plan::matrix;
 use brimful_runner::store;
+use clap::{Args, Subcommand};
 
-use super::arguments::{K8s, K8sCommand, Render};
 use super::{put, say, sources};
 use crate::error::{Error, ExitStatus};
 
-pub(super) fn k8s(options: &K8s) -> Result<ExitStatus, Error> {
+#[derive(Debug, Args)]
+pub(super) struct K8sOptions {
+    #[command(subcommand)]
+    pub(super) what: K8sCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum K8sCommand {
+    /// Write a scenario as plain YAML: a kustomize base with the overlays `kind` and `cluster`, a folder for each cell
+    Render(RenderOptions),
+    /// What a kubelet restarted, from what kubectl prints, beside what brimful's probe foretold
+    Restarts(restarts::RestartsOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful k8s render origin --cell 'somaxconn=128,*nofile=1024' --out k8s
+  kubectl apply -k k8s/0-*/overlays/kind
+
+Nothing is sent anywhere. The pods of the load are a fleet; its report is in the log of pod 0. docs/kubernetes.md goes through it.")]
+pub(super) struct RenderOptions {
+    /// A file, or the name of a built-in scenario
+    pub(super) scenario: String,
+    /// Only the cells whose id matches
+    #[arg(long, value_name = "CELL-GLOB")]
+    pub(super) cell: Option<String>,
+    /// Where to write; without it, brimful-k8s/NAME
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Write over what is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The image of every pod
+    #[arg(long, value_name = "REF", default_value = concat!("brimful:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Pods of the load; without it, as many as the connections need
+    #[arg(long, value_name = "N")]
+    pub(super) pods: Option<u32>,
+    /// The namespace of everything
+    #[arg(long, value_name = "NAME", default_value = "brimful")]
+    pub(super) namespace: String,
+}
+
+pub(super) fn k8s(options: &K8sOptions) -> Result<ExitStatus, Error> {
     match &options.what {
         K8sCommand::Render(options) => render(options),
         K8sCommand::Restarts(options) => restarts::restarts(options),
     }
 }
 
-fn render(options: &Render) -> Result<ExitStatus, Error> {
+fn render(options: &RenderOptions) -> Result<ExitStatus, Error> {
     let source = sources::find_one(&options.scenario)?;
     let scenario = source.scenario;
     // Limits of this machine say nothing about the nodes of a cluster.

@@ -1,6 +1,6 @@
 //! `brimful knee`: for each cell a ramp, then tries around where it broke, a record after each, then the table and the picture.
 
-pub(super) mod arguments;
+pub(crate) mod arguments;
 mod progress;
 mod session;
 
@@ -12,14 +12,14 @@ use brimful_plan::knee::{foretold, highest, try_at};
 use brimful_plan::refusal::Refusal;
 use brimful_runner::store::RunDirectory;
 
-use self::arguments::Knee;
+pub(crate) use self::arguments::KneeOptions;
 use self::session::{Session, Wanted};
 use super::run::{not_here, out_for};
 use super::sources::{self, Source};
 use super::{check, say};
 use crate::error::{Error, ExitStatus};
 
-pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
+pub(super) fn knee(options: &KneeOptions) -> Result<ExitStatus, Error> {
     let found = sources::find(&options.scenarios)?;
     let machine = machine::read().map_err(|source| Error::Machine { doing: "read this machine's limits", source })?;
     // Everything is checked before anything is run, at the highest load that it may come to.
@@ -50,7 +50,7 @@ pub(super) fn knee(options: &Knee) -> Result<ExitStatus, Error> {
 }
 
 /// The cells of a scenario, and how far each is to be searched.
-fn wanted(source: &Source, machine: &Machine, options: &Knee) -> Result<Vec<Wanted>, Error> {
+fn wanted(source: &Source, machine: &Machine, options: &KneeOptions) -> Result<Vec<Wanted>, Error> {
     let cells = check::cells(&source.scenario, machine, options.only.as_deref())?;
     if options.max.is_none() {
         // With a number of connections of the user's own, the scenario's need not be possible.

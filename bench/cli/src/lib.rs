@@ -46,6 +46,7 @@ pub fn main() -> u8 {
     if let Some((_, order)) = words.split_first().filter(|(first, _)| *first == process::WORKER) {
         return worker::main(order);
     }
+    #[cfg(feature = "vm")]
     if let Some(status) = words.split_first().and_then(|(first, rest)| vm::role(first, rest)) {
         return status;
     }
@@ -88,7 +89,9 @@ fn dispatch(command: Command) -> Result<ExitStatus, Error> {
         Command::Probe(options) => probe::probe(&options),
         Command::Restore(options) => restore::restore(&options),
         Command::Doctor(options) => doctor::doctor(&options),
+        #[cfg(feature = "k8s")]
         Command::K8s(options) => k8s::k8s(&options),
+        #[cfg(feature = "vm")]
         Command::Vm(options) => vm::vm(&options),
     }
 }

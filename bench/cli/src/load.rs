@@ -1,7 +1,9 @@
 //! `brimful load`: connections opened and held against a server on loopback, or one that consents.
 
+#[cfg(feature = "fleet")]
 mod fleet;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use brimful_judge::report::{LoadReport, talk};
@@ -14,14 +16,67 @@ use brimful_loadgen_plan::plan::{LoadPlan, Sources, open_at_once, shards_needed,
 use brimful_plan::cell::SourceChoice;
 use brimful_plan::consent::Intent;
 use brimful_plan::topology;
+use clap::Args;
 
-use super::arguments::{Format, Load};
 use super::consent::{self, Leave};
 use super::{put, say};
+use crate::arguments::{Format, word};
 use crate::error::{Error, ExitStatus};
-use crate::load_options::Conducted;
+use crate::load_options::{LoadBehaviourOptions, LoadSettings};
 
-pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful load 127.0.0.1:23380 --connections 12000 --ramp 3s --hold 1m
+  brimful load 127.0.0.1:23380 --source kernel --ramp 0s
+  brimful load 127.0.0.1:23380 --behaviour heartbeat --heartbeat-interval 5s --reconnect jittered
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 0/8 --gatherer 10.0.0.1:23390 --out fleet.json
+  brimful load 10.0.0.9:8080 --connections 100000 --fleet 3/8 --gatherer 10.0.0.1:23390
+
+A fleet exits with 6 when a member is missing, late or lost: the load was not the one that was planned.")]
+pub(super) struct LoadOptions {
+    /// The server: on loopback, or one that consents (docs/consent.md)
+    pub(super) address: SocketAddr,
+    /// Connections to open
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=4_000_000))]
+    pub(super) connections: u64,
+    /// Over which time they are opened, evenly
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(super) ramp: Duration,
+    /// How long they are held after that
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(super) hold: Duration,
+    /// Who names the source ports: auto, kernel
+    #[arg(long, default_value = "auto", value_parser = word::<brimful_plan::cell::SourceChoice>)]
+    pub(super) source: brimful_plan::cell::SourceChoice,
+    #[command(flatten)]
+    pub(super) conduct: LoadBehaviourOptions,
+    /// Open only this generator's share of the connections, such as 0/4: the first of four generators
+    #[arg(long, value_name = "INDEX/OF", value_parser = share)]
+    pub(super) share: Option<(u32, u32)>,
+    /// The scenario that this load is part of, for a server that consents to that one only
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: Option<String>,
+    /// The form of the summary
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    pub(super) fleet: fleet::FleetOptions,
+}
+
+/// One generator among several: `0/4` to `3/4`.
+fn share(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || format!("`{text}` is no share: write 0/4 for the first of four, 3/4 for the last");
+    let (index, of) = text.split_once('/').ok_or_else(wrong)?;
+    match (index.parse(), of.parse()) {
+        (Ok(index), Ok(of)) if index < of => Ok((index, of)),
+        _ => Err(wrong()),
+    }
+}
+
+pub(super) fn load(options: &LoadOptions) -> Result<ExitStatus, Error> {
+    #[cfg(feature = "fleet")]
     if let Some(member) = options.fleet.fleet {
         return fleet::load(options, member);
     }
@@ -46,8 +101,8 @@ pub(super) fn load(options: &Load) -> Result<ExitStatus, Error> {
 }
 
 /// Asks the server for its consent to so many connections, for a load that begins within `waits`, and plans them, as generator `index` of several.
-fn prepare(options: &Load, connections: u64, index: u32, waits: Duration) -> Result<LoadPlan, Error> {
-    let Conducted { behaviour, comeback, path } = options.conduct.read()?;
+fn prepare(options: &LoadOptions, connections: u64, index: u32, waits: Duration) -> Result<LoadPlan, Error> {
+    let LoadSettings { behaviour, comeback, path } = options.conduct.read()?;
     let lasts = waits.saturating_add(options.ramp).saturating_add(options.hold);
     let intent = Intent { scenario: options.scenario.as_deref(), connections, lasts: Some(lasts) };
     let leave = consent::ask(options.address, intent)?;
@@ -120,4 +175,17 @@ fn summary(outcome: &LoadOutcome) -> String {
         text.push_str(&format!("failed: {} at {} ({})\n", failure.count, phase.as_str().unwrap_or("?"), failure.errno));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_share_is_one_of_several() {
+        assert_eq!(["0/1", "3/4"].map(super::share), [Ok((0, 1)), Ok((3, 4))]);
+        assert!(
+            ["4/4", "0/0", "1", "-1/4", "1/4/8", "$(JOB_COMPLETION_INDEX)/4"]
+                .into_iter()
+                .all(|text| super::share(text).is_err())
+        );
+    }
 }

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// What is not typed is as in a scenario that does not say it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What the connections do")]
-pub(super) struct Conduct {
+pub(super) struct LoadBehaviourOptions {
     /// What they do: idle, heartbeat, churn, slow-reader, reconnect
     #[arg(long, value_name = "WORD", default_value = "idle", value_parser = ["idle", "heartbeat", "churn", "slow-reader", "reconnect"])]
     behaviour: String,
@@ -52,18 +52,18 @@ pub(super) struct Conduct {
 }
 
 /// What a load is given to go by.
-pub(super) struct Conducted {
+pub(super) struct LoadSettings {
     pub(super) behaviour: Behaviour,
     pub(super) comeback: Comeback,
     pub(super) path: String,
 }
 
-impl Conduct {
+impl LoadBehaviourOptions {
     /// The behaviour, and whether connections come back.
     ///
     /// # Errors
     /// When something is missing for the behaviour, or does not go with it.
-    pub(super) fn read(&self) -> Result<Conducted, Error> {
+    pub(super) fn read(&self) -> Result<LoadSettings, Error> {
         let manners = Manners {
             name: self.behaviour.clone(),
             lifetime: self.lifetime,
@@ -96,6 +96,6 @@ impl Conduct {
             Behaviour::Heartbeat { .. } => self.path.clone(),
             _ => "/".to_owned(),
         };
-        Ok(Conducted { behaviour, comeback: manners.comeback(), path })
+        Ok(LoadSettings { behaviour, comeback: manners.comeback(), path })
     }
 }

@@ -25,7 +25,7 @@ Examples:
   brimful probe 127.0.0.1:8443 --https --header 'X-Probe: 1' --host example.com
   brimful probe 127.0.0.1:50051 --grpc
   brimful probe --count 3 --exec cat /tmp/healthy")]
-pub(super) struct Options {
+pub(super) struct ProbeOptions {
     /// The server: on loopback, or one that consents (docs/consent.md)
     #[arg(required_unless_present = "exec", conflicts_with = "exec")]
     address: Option<SocketAddr>,
@@ -70,7 +70,7 @@ pub(super) struct Options {
     format: Format,
 }
 
-pub(super) fn probe(options: &Options) -> Result<ExitStatus, Error> {
+pub(super) fn probe(options: &ProbeOptions) -> Result<ExitStatus, Error> {
     let intent = Intent { scenario: options.scenario.as_deref(), connections: 1, lasts: None };
     // A command asks no address of anybody's, so nobody is asked for leave.
     let leave = options.address.map_or(Ok(Leave::Loopback), |address| consent::ask(address, intent))?;
@@ -120,7 +120,7 @@ pub(super) fn probe(options: &Options) -> Result<ExitStatus, Error> {
 /// The address of a probe that asks none.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-fn action(options: &Options) -> Action {
+fn action(options: &ProbeOptions) -> Action {
     if let Some(command) = &options.exec {
         return Action::Exec(Exec::of(command.clone()));
     }

@@ -1,17 +1,41 @@
 //! `brimful restore`: what runs left behind when they were killed, undone. Settings of the host by their journals, and control groups.
 
-mod options;
 mod page;
 
-use serde::Serialize;
+use std::path::PathBuf;
 
-use super::arguments::Format;
-use super::{put, say};
-use crate::error::{Error, ExitStatus};
 use brimful_live::cgroup::{self, Left};
 use brimful_live::journal::{self, Ended, JournalError, Places, Undo, undo};
+use clap::Args;
+use serde::Serialize;
 
-pub(super) use self::options::Options;
+use super::{put, say};
+use crate::arguments::Format;
+use crate::error::{Error, ExitStatus};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  brimful restore --dry-run
+  brimful restore
+  brimful restore --force --format json
+
+Exit status: 0 nothing is left to do, 3 something could not be put back or a run is still at work.
+What it does and what it leaves alone: docs/host.md.")]
+pub(super) struct RestoreOptions {
+    /// Only look, and say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Put old values back even where somebody else changed them since, and drop journals that cannot be read whole
+    #[arg(long)]
+    force: bool,
+    /// The folder of the journals [default: /run/brimful, or an ordinary user's XDG_RUNTIME_DIR/brimful]
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
 
 /// The version of the form that `--format json` has.
 const VERSION: u32 = 1;
@@ -28,7 +52,7 @@ struct Restored {
     control_groups: Vec<Left>,
 }
 
-pub(super) fn restore(options: &Options) -> Result<ExitStatus, Error> {
+pub(super) fn restore(options: &RestoreOptions) -> Result<ExitStatus, Error> {
     let places = Places::of_this_machine(options.journal.as_deref());
     let dry = options.dry_run;
     let account = undo(&places, Undo { dry, force: options.force })?;

@@ -27,11 +27,11 @@ use brimful_plan::scenario::HostWide;
 use brimful_runner::store::RunDirectory;
 
 pub(super) use self::host::could as could_change_host;
-pub(super) use self::options::Options;
+pub(super) use self::options::RunOptions;
 pub(super) use self::prepare::{Prepared, Wish, prepare};
 pub(super) use self::session::{Here, run as run_prepared};
 
-pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
+pub(super) fn run(options: &RunOptions) -> Result<ExitStatus, Error> {
     let wish = wish(options)?;
     let typed =
         if options.scenarios.is_empty() { vec![catalogue::DEFAULT.to_owned()] } else { options.scenarios.clone() };
@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<ExitStatus, Error> {
     host::end(book.as_deref(), outcome)
 }
 
-fn run_planned(planned: &[Prepared], options: &Options, here: Here<'_>) -> Result<ExitStatus, Error> {
+fn run_planned(planned: &[Prepared], options: &RunOptions, here: Here<'_>) -> Result<ExitStatus, Error> {
     let mut status = ExitStatus::Done;
     let mut confusion = Confusion::default();
     for prepared in planned {
@@ -91,7 +91,7 @@ fn run_planned(planned: &[Prepared], options: &Options, here: Here<'_>) -> Resul
     Ok(status)
 }
 
-fn wish(options: &Options) -> Result<Wish, Error> {
+fn wish(options: &RunOptions) -> Result<Wish, Error> {
     let arms: Result<Vec<Arm>, Refusal> = options.arms.iter().map(|text| Arm::parse(text)).collect();
     Ok(Wish {
         arms: arms.map_err(|refusal| Error::Refused(vec![refusal]))?,

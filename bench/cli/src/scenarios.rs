@@ -2,15 +2,34 @@
 
 use brimful_plan::catalogue;
 use brimful_plan::scenario::Scenario;
+use clap::{Args, Subcommand};
 
-use super::arguments::{ScenarioCommand, Scenarios};
 use super::{put, sources};
 use crate::error::{Error, ExitStatus};
+
+#[derive(Debug, Args)]
+pub(super) struct ScenariosOptions {
+    #[command(subcommand)]
+    pub(super) what: Option<ScenarioCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ScenarioCommand {
+    /// Names and questions
+    List,
+    /// The text of one
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// A commented file to start from
+    New,
+}
 
 /// A commented scenario that runs as it is.
 const TEMPLATE: &str = include_str!("template.toml");
 
-pub(super) fn scenarios(options: &Scenarios) -> Result<ExitStatus, Error> {
+pub(super) fn scenarios(options: &ScenariosOptions) -> Result<ExitStatus, Error> {
     match options.what.as_ref().unwrap_or(&ScenarioCommand::List) {
         ScenarioCommand::List => {
             let width = catalogue::list().iter().map(|embedded| embedded.name.len()).max().unwrap_or(0);

@@ -41,6 +41,7 @@ pub(super) fn find_with(typed: &[String], host_wide: HostWide) -> Result<Vec<Sou
 }
 
 /// The one scenario that a word names; a folder of several is refused.
+#[cfg(feature = "k8s")]
 pub(super) fn find_one(typed: &str) -> Result<Source, Error> {
     let mut found = find(&[typed.to_owned()])?;
     match (found.pop(), found.len()) {

@@ -1,6 +1,6 @@
 //! `brimful vm run`: the same command in a guest, and its run brought back.
 
-pub(super) mod arguments;
+pub(crate) mod arguments;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use jiff::Timestamp;
 
-use self::arguments::{Accel, Run, Vm, VmCommand};
+pub(crate) use self::arguments::VmOptions;
+use self::arguments::{AccelOption, VmCommand, VmRunOptions};
 use super::say;
 use super::sources::{self, Source};
 use crate::error::{Error, ExitStatus};
@@ -32,12 +33,12 @@ const SLOWER: [(Accelerator, u32); 2] = [(Accelerator::Tcg, 6), (Accelerator::Kv
 /// What a boot may take besides: under TCG on a busy machine 17 s were seen.
 const BOOT: Duration = Duration::from_secs(120);
 
-pub(super) fn vm(options: &Vm) -> Result<ExitStatus, Error> {
+pub(super) fn vm(options: &VmOptions) -> Result<ExitStatus, Error> {
     let VmCommand::Run(options) = &options.what;
     run(options)
 }
 
-fn run(options: &Run) -> Result<ExitStatus, Error> {
+fn run(options: &VmRunOptions) -> Result<ExitStatus, Error> {
     let found = sources::find(&options.scenarios)?;
     let (names, scenarios) = brought(&found)?;
     let kernel = readable(&options.kernel)?;
@@ -79,11 +80,11 @@ fn readable(kernel: &Path) -> Result<&Path, Error> {
     }
 }
 
-fn accelerator(asked: Accel, kernel: &Path, interrupt: &Interrupt) -> Result<Accelerator, Error> {
+fn accelerator(asked: AccelOption, kernel: &Path, interrupt: &Interrupt) -> Result<Accelerator, Error> {
     match asked {
-        Accel::Tcg => return Ok(Accelerator::Tcg),
-        Accel::Kvm => return Ok(Accelerator::Kvm),
-        Accel::Auto => {}
+        AccelOption::Tcg => return Ok(Accelerator::Tcg),
+        AccelOption::Kvm => return Ok(Accelerator::Kvm),
+        AccelOption::Auto => {}
     }
     if brimful_vm::kvm_works(kernel, interrupt)? {
         return Ok(Accelerator::Kvm);
@@ -122,7 +123,7 @@ fn brought(found: &[Source]) -> Result<Brought, Error> {
 }
 
 /// The guest's command.
-fn words(options: &Run, names: &[String], out: &Path) -> Vec<String> {
+fn words(options: &VmRunOptions, names: &[String], out: &Path) -> Vec<String> {
     let mut words = vec!["run".to_owned()];
     words.extend_from_slice(names);
     words.extend(["--plain", "--force", "--out"].map(str::to_owned));
@@ -168,10 +169,10 @@ mod tests {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
-        vm: Vm,
+        vm: VmOptions,
     }
 
-    fn options(line: &str) -> Run {
+    fn options(line: &str) -> VmRunOptions {
         let VmCommand::Run(run) = Line::parse_from(format!("brimful {line}").split(' ')).vm.what;
         run
     }

@@ -1,5 +1,7 @@
 //! What is said of made-up runs whose truth is known, and how it looks.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests, which end there")]
+
 use brimful_judge::compare::*;
 use brimful_judge::metric::Value;
 use brimful_plan::gate::{Gate, Metric};

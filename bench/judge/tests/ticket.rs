@@ -1,5 +1,7 @@
 //! The three posts that the project began with, as tickets: neither published explanation may be named.
 
+#![expect(clippy::panic, reason = "a helper of tests, which end there")]
+
 use brimful_evidence::pasted;
 use brimful_judge::doctor::*;
 use brimful_plan::expect::CauseName;

@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::wording::grouped;
 
-pub use brimful_target_plan::wire::CONSENT_PATH;
-
 /// The version of the document that is written and read here.
 pub const VERSION: u64 = 1;
 /// The scenario name that stands for every scenario, and for none.
@@ -100,7 +98,7 @@ pub enum NoConsent {
     },
 }
 
-/// Judges what a server answered at [`CONSENT_PATH`], at the instant `now`: its consent to `intent`, or why there is none.
+/// Judges what a server answered at `CONSENT_PATH` of `brimful-target-plan`, at the instant `now`: its consent to `intent`, or why there is none.
 ///
 /// # Errors
 /// A [`NoConsent`] for the first thing that is not as it must be: status, form, version, scenario, time, connections.

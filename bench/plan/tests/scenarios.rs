@@ -1,6 +1,7 @@
 //! The catalogue: every file in `scenarios/` is read, expands on small and large machines, and is compiled in.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test file: every helper here serves tests alone")]
+#![expect(clippy::disallowed_methods, reason = "it reads the files of the catalogue")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

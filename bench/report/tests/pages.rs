@@ -1,6 +1,8 @@
 //! The report as a page, built from saved records of Linux 6.18: how large it may become, that it is the same each time, and
 //! whole pages written out for `scripts/look`, which opens them in a browser and holds them to what is said of them here.
 
+#![expect(clippy::disallowed_methods, reason = "this writes the pages that scripts/look looks at")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

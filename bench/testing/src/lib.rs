@@ -2,6 +2,8 @@
 //! times a second, as the observer does. Its rules are those measured on Linux 6.18: a queue of N holds N + 1, a full one drops
 //! SYNs, a dropped SYN comes again after 1, 2, 3, 4, 5, 7, 11 s, EMFILE takes nothing from the queue.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "for tests, which end where their world cannot be made")]
+
 mod cases;
 mod faults;
 mod written;

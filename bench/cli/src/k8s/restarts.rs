@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brimful_evidence::kube::{self, BYTES_MOST, KubeError, Seen};
@@ -11,12 +11,35 @@ use brimful_judge::report::SCHEMA_VERSION;
 use brimful_k8s::restarts::{Foretold, text};
 use brimful_loadgen_plan::probe::{Action, ProbePlan, Sample, Summary};
 use brimful_runner::store;
+use clap::Args;
 
-use crate::arguments::Restarts;
 use crate::error::{Error, ExitStatus};
 use crate::put;
 
-pub(super) fn restarts(options: &Restarts) -> Result<ExitStatus, Error> {
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl get events | brimful k8s restarts -
+  brimful k8s restarts pods.json events.txt --report brimful-out/origin-20261123T120000Z
+  brimful k8s restarts out/0-nofile-64/account/{pods.json,events.txt} --probe out/0-nofile-64/account/probe-*.log
+
+Nothing is asked of a cluster.")]
+pub(crate) struct RestartsOptions {
+    /// What `kubectl get pods -o json`, `kubectl describe pod` or `kubectl get events` printed; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// A run whose cells say when a restart was foretold
+    #[arg(long, value_name = "RUN")]
+    pub(super) report: Option<PathBuf>,
+    /// The log of a `brimful probe --format json`
+    #[arg(long, value_name = "LOG")]
+    pub(super) probe: Option<PathBuf>,
+    /// The failureThreshold for that log
+    #[arg(long, default_value_t = 3, requires = "probe", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) failure_threshold: u32,
+}
+
+pub(super) fn restarts(options: &RestartsOptions) -> Result<ExitStatus, Error> {
     let mut seen = Seen::default();
     for path in &options.files {
         seen.merge(read(path)?);

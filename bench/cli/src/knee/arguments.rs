@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 /// The form of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum KneeFormat {
     /// For people
     #[default]
     Text,
@@ -31,7 +31,7 @@ near enough. Healthy means that no probe failed.
 Exit status: 0 done, 2 usage or scenario wrong, 3 this machine refuses, 6 the generator gave no
 load that says something, 7 the target did not start, 130/143 stopped by a signal (what is known
 is saved).")]
-pub(crate) struct Knee {
+pub(crate) struct KneeOptions {
     /// Files, folders of files, or names of built-in scenarios
     #[arg(required = true)]
     pub(crate) scenarios: Vec<String>,
@@ -52,5 +52,5 @@ pub(crate) struct Knee {
     pub(crate) force: bool,
     /// What to print when it is done
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    pub(crate) format: KneeFormat,
 }

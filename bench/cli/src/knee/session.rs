@@ -21,7 +21,7 @@ use brimful_runner::store::RunDirectory;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use super::arguments::{Format, Knee};
+use super::arguments::{KneeFormat, KneeOptions};
 use super::progress::Progress;
 use crate::error::{Error, ExitStatus};
 use crate::sources::Source;
@@ -42,7 +42,7 @@ pub(super) struct Wanted {
 pub(super) struct Session<'a> {
     pub(super) source: &'a Source,
     pub(super) wanted: &'a [Wanted],
-    pub(super) options: &'a Knee,
+    pub(super) options: &'a KneeOptions,
     pub(super) directory: RunDirectory,
     pub(super) machine: &'a Machine,
     pub(super) interrupt: &'a Interrupt,
@@ -186,12 +186,12 @@ impl Session<'_> {
     fn show(&self, report: &KneeReport) -> Result<(), Error> {
         self.directory.save_knees(report)?;
         match self.options.format {
-            Format::Text => {
+            KneeFormat::Text => {
                 let width = terminal_size::terminal_size().map_or(WIDTH, |(columns, _)| columns.0);
                 put(&text::render(report, Look { width, color: colour() }));
             }
-            Format::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
-            Format::Md => put(&markdown::render(report)),
+            KneeFormat::Json => put(&format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default())),
+            KneeFormat::Md => put(&markdown::render(report)),
         }
         say(&format!("saved in {}", self.directory.path().display()));
         Ok(())

@@ -1,6 +1,8 @@
 //! `brimful load --fleet`: one generator of several that start together. Index 0 gathers, and has the report.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use brimful_fleet::member::End;
 use brimful_fleet::report::FleetReport;
@@ -11,23 +13,57 @@ use brimful_live::interrupt::Interrupt;
 use brimful_live::message::Failed;
 use brimful_loadgen_plan::outcome::{LoadOutcome, LoadPoint};
 use brimful_runner::store;
+use clap::Args;
 
-use super::{Format, Load, line, prepare, summary};
-use crate::arguments::FleetOptions;
+use super::{LoadOptions, line, prepare, share, summary};
+use crate::arguments::{Format, above_zero};
 use crate::error::{Error, ExitStatus};
-use crate::load_options::Conducted;
+use crate::load_options::LoadSettings;
 use crate::{put, say};
+
+/// One load over several machines.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several generators that start together (docs/fleet.md)")]
+pub(crate) struct FleetOptions {
+    /// Which member this is, and how many there are: 0/8 gathers, 1/8 to 7/8 join it. 8 alone takes the index from JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "INDEX/MEMBERS", value_parser = member, conflicts_with = "share")]
+    pub(super) fleet: Option<(Option<u32>, u32)>,
+    /// Where member 0 is reached, the same for every member
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) gatherer: Option<SocketAddr>,
+    /// Where member 0 listens for the others; without it, everywhere, at the gatherer's port
+    #[arg(long, value_name = "ADDRESS", requires = "fleet")]
+    pub(super) fleet_listen: Option<SocketAddr>,
+    /// How long the members are waited for before those that are ready start
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "5m", value_parser = above_zero)]
+    pub(super) register_within: Duration,
+    /// How long their accounts are waited for after the end of the load
+    #[arg(long, value_name = "TIME", requires = "fleet", default_value = "15s", value_parser = above_zero)]
+    pub(super) gather_within: Duration,
+    /// Where member 0 writes the fleet's report (JSON), besides standard output
+    #[arg(long, value_name = "FILE", requires = "fleet")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// A member of a fleet: `3/8`, or `8` for one that is told its index by Kubernetes.
+fn member(text: &str) -> Result<(Option<u32>, u32), String> {
+    let wrong = || format!("`{text}` is no member: write 0/8 for the first of eight, or 8 in a pod of an Indexed Job");
+    if text.contains('/') {
+        return share(text).map(|(index, of)| (Some(index), of)).map_err(|_| wrong());
+    }
+    text.parse().ok().filter(|members| *members > 0).map(|members| (None, members)).ok_or_else(wrong)
+}
 
 /// Where Kubernetes tells a pod of an Indexed Job which one it is.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
 
-pub(super) fn load(options: &Load, (index, members): (Option<u32>, u32)) -> Result<ExitStatus, Error> {
+pub(super) fn load(options: &LoadOptions, (index, members): (Option<u32>, u32)) -> Result<ExitStatus, Error> {
     let fleet = &options.fleet;
     let index = match index {
         Some(index) => index,
         None => index_of_pod(members)?,
     };
-    let Conducted { behaviour, comeback, path: _ } = options.conduct.read()?;
+    let LoadSettings { behaviour, comeback, path: _ } = options.conduct.read()?;
     let plan = FleetPlan {
         members,
         address: options.address,
@@ -73,7 +109,7 @@ pub(super) fn load(options: &Load, (index, members): (Option<u32>, u32)) -> Resu
 
 /// Asks for consent, opens the share when the fleet says so, and waits for the fleet's end.
 fn take_part<T: Send + 'static>(
-    options: &Load,
+    options: &LoadOptions,
     plan: &FleetPlan,
     mut fleet: Fleet<T>,
     index: u32,
@@ -108,7 +144,7 @@ fn take_part<T: Send + 'static>(
 }
 
 /// The report, on standard output and where else it was asked for.
-fn give(report: &FleetReport, options: &Load, fleet: &FleetOptions) -> Result<(), Error> {
+fn give(report: &FleetReport, options: &LoadOptions, fleet: &FleetOptions) -> Result<(), Error> {
     let json = format!("{}\n", serde_json::to_string_pretty(report).unwrap_or_default());
     match options.format {
         Format::Json => {

@@ -6,7 +6,7 @@ use brimful_evidence::journal::Change;
 use brimful_judge::wording::counted;
 use brimful_live::journal::{Ended, Outcome, Places, Settled};
 
-use super::{Options, Restored};
+use super::{RestoreOptions, Restored};
 
 pub(super) fn render(restored: &Restored, places: &Places) -> String {
     let Restored { dry_run, journals, control_groups, done, .. } = restored;
@@ -64,7 +64,7 @@ fn one(journal: &Ended, dry: bool) -> String {
 }
 
 /// What to do about what was left.
-pub(super) fn hints(restored: &Restored, options: &Options) -> Vec<String> {
+pub(super) fn hints(restored: &Restored, options: &RestoreOptions) -> Vec<String> {
     let folder = options.journal.as_ref().map_or_else(String::new, |folder| format!(" --journal {}", folder.display()));
     let force = format!("brimful restore --force{folder}");
     let mut hints = Vec::new();

@@ -11,7 +11,7 @@ use brimful_plan::refusal::Refusal;
 use brimful_plan::scenario::Scenario;
 use brimful_plan::wording;
 
-use super::options::Options;
+use super::options::RunOptions;
 use super::prepare::Prepared;
 use crate::error::{Error, ExitStatus};
 use crate::explain;
@@ -51,7 +51,11 @@ pub(crate) fn could(scenario: &Scenario, cells: &[Cell]) -> Result<(), Error> {
 
 /// Begins the journal where any of the runs changes the machine, and makes sure that each setting could be changed. From then
 /// on a second signal, a hang-up and a quit put everything back too.
-pub(super) fn book(planned: &[Prepared], options: &Options, interrupt: &Interrupt) -> Result<Option<Arc<Book>>, Error> {
+pub(super) fn book(
+    planned: &[Prepared],
+    options: &RunOptions,
+    interrupt: &Interrupt,
+) -> Result<Option<Arc<Book>>, Error> {
     let names: BTreeSet<&str> = planned.iter().flat_map(|one| changed(&one.scenario, &one.cells)).collect();
     if names.is_empty() {
         return Ok(None);

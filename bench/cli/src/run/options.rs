@@ -20,7 +20,7 @@ Examples:
   brimful run my.toml --blocks 10 --seed 42
   brimful run my.toml --blocks 10 --arm base:target.backlog=4096 --arm head:target.backlog=128
   brimful run my.toml --format json --out /tmp/mine")]
-pub(crate) struct Options {
+pub(crate) struct RunOptions {
     /// Files, folders of files, or names of built-in scenarios [default: origin]
     pub(super) scenarios: Vec<String>,
     /// Where to write; must be new or empty [default: brimful-out/NAME-TIME]

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::arguments::Format;
 
 #[derive(Debug, Args)]
-pub(crate) struct Vm {
+pub(crate) struct VmOptions {
     #[command(subcommand)]
     pub(super) what: VmCommand,
 }
@@ -17,12 +17,12 @@ pub(crate) struct Vm {
 #[derive(Debug, Subcommand)]
 pub(super) enum VmCommand {
     /// Boot a kernel with brimful as its only program, run scenarios there, and bring the run back
-    Run(Run),
+    Run(VmRunOptions),
 }
 
 /// Who makes the guest's processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Accel {
+pub(super) enum AccelOption {
     /// KVM where a boot of a few seconds shows that it works, TCG otherwise
     #[default]
     Auto,
@@ -41,7 +41,7 @@ Examples:
 
 Exit status: that of `brimful run` in the guest; 3 when there is no guest or its time is up.
 Under TCG a verdict is worth as much as anywhere, and a latency nothing: the report says so, and no comparison uses it.")]
-pub(super) struct Run {
+pub(super) struct VmRunOptions {
     /// Files, folders of files, or names of built-in scenarios
     #[arg(required = true)]
     pub(super) scenarios: Vec<String>,
@@ -53,7 +53,7 @@ pub(super) struct Run {
     pub(super) modules: Option<PathBuf>,
     /// Who makes the guest's processors
     #[arg(long, value_enum, default_value_t)]
-    pub(super) accel: Accel,
+    pub(super) accel: AccelOption,
     /// The guest's memory, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(256..=1_048_576))]
     pub(super) memory: u32,

@@ -3,8 +3,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn fixture(name: &str) -> Seen {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/kube/");
-    read(std::fs::File::open(format!("{root}{name}")).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"))
+    let text: &[u8] = match name {
+        "describe-by-hand.txt" => include_bytes!("../../tests/fixtures/kube/describe-by-hand.txt"),
+        "events-by-hand.txt" => include_bytes!("../../tests/fixtures/kube/events-by-hand.txt"),
+        "events-wide-by-hand.txt" => include_bytes!("../../tests/fixtures/kube/events-wide-by-hand.txt"),
+        "pods-by-hand.json" => include_bytes!("../../tests/fixtures/kube/pods-by-hand.json"),
+        other => panic!("no fixture {other}"),
+    };
+    read(text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 const POD: &str = "target-6d9c7b8f5d-x2x8k";

@@ -8,8 +8,6 @@ use crate::style::{Style, painted, plain, styled};
 use crate::table::{STYLE, plain_width};
 use crate::text::Look;
 
-/// No borders, one rule below the header.
-
 /// Question, answer, table, picture, and what limits the answer.
 #[must_use]
 pub fn render(report: &KneeReport, look: Look) -> String {

@@ -1,7 +1,6 @@
 //! Holds `docs/schema/report-1.json` to the types it is of, and the paths that scripts rely on to the schema.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use brimful_judge::report::{Report, SCHEMA_VERSION};
 use brimful_plan::arm::Arm;
@@ -162,7 +161,7 @@ fn every_report_has_the_paths_that_scripts_rely_on() {
 
 #[test]
 fn the_reference_names_no_path_that_is_not_there_and_every_one_that_is_promised() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.md")).unwrap();
+    let text = include_str!("../../../../docs/report.md");
     let schema = generated();
     let (_, table) = text.split_once("| path | what |").expect("the table of paths");
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
