@@ -4,8 +4,7 @@
 //! a new connection each time, one deadline over the whole probe, 200 to 399 passes, no retry of a probe that failed,
 //! a serial worker on a ticker.
 //!
-//! [`run`] is the hand; what it is told and what becomes of its samples ([`Ticker`], [`would_restart_at_ns`],
-//! [`Summary`]) is pure.
+//! [`run`] is the hand; what it is told and what becomes of its samples is pure, in `brimful_loadgen_plan::probe`.
 
 mod alarm;
 mod closer;

@@ -76,7 +76,7 @@ pub enum Answer {
     MethodNotAllowed,
     /// 408: the head did not arrive in time.
     TooSlow,
-    /// 431: more than [`HEAD_MAX`] bytes or [`FIELDS_MAX`] fields.
+    /// 431: more than [`HEAD_MAX`] bytes or 100 fields.
     HeadTooLarge,
 }
 
